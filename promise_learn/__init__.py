@@ -1,0 +1,53 @@
+"""Ridge and logistic regression on randomised preconditioners.
+
+Estimators follow scikit-learn's conventions and converge on data as it comes: unscaled,
+ill-conditioned, sparse, large. Public names are imported on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import datasets, plotting, preconditioners, solvers
+    from .logistic import LogisticRegression
+    from .plotting import ConvergenceDisplay
+    from .ridge import Ridge, RidgeClassifier
+
+__version__: str
+
+__all__ = [
+    "ConvergenceDisplay",
+    "LogisticRegression",
+    "Ridge",
+    "RidgeClassifier",
+    "datasets",
+    "plotting",
+    "preconditioners",
+    "solvers",
+]
+
+_HOME = {
+    "ConvergenceDisplay": "plotting",
+    "LogisticRegression": "logistic",
+    "Ridge": "ridge",
+    "RidgeClassifier": "ridge",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for (SPEC 1)."""
+    if name == "__version__":
+        value = import_module("importlib.metadata").version("promise-learn")
+    elif name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    elif name in __all__:
+        return import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,167 @@
+"""Array namespaces, devices and the few operations that differ between them.
+
+Everything follows the type of X: NumPy stays NumPy, CuPy stays on its device, a strict
+array-API array stays in its namespace. A *row block* below is a dense (b, p) array or a
+CSR matrix of SciPy or CuPyX; the functions that take one hide which it is.
+"""
+
+import array_api_compat
+import numpy as np
+
+
+def is_sparse(X):
+    """Whether X is a compressed sparse matrix or array, of SciPy or CuPyX."""
+    return hasattr(X, "indptr")
+
+
+def namespace(X):
+    """Array namespace of X: that of its values when X is sparse."""
+    return array_api_compat.array_namespace(X.data if is_sparse(X) else X)
+
+
+def device(X):
+    """Device that holds X."""
+    return array_api_compat.device(X.data if is_sparse(X) else X)
+
+
+def is_numpy(X):
+    """Whether X lives in host memory as NumPy or SciPy data."""
+    return isinstance(X.data if is_sparse(X) else X, np.ndarray)
+
+
+def as_numpy(x):
+    """Copy x to a NumPy array on the host (no copy when it is one)."""
+    if isinstance(x, np.ndarray):
+        return x
+    if hasattr(x, "get"):
+        return x.get()
+    if hasattr(x, "__array__"):
+        return np.asarray(x)
+    return np.from_dlpack(array_api_compat.to_device(x, "cpu"))
+
+
+def like(values, X, dtype=None):
+    """Host values as an array of X's namespace, device and dtype."""
+    xp = namespace(X)
+    return xp.asarray(np.asarray(values), dtype=dtype or X.dtype, device=device(X))
+
+
+def zeros(shape, X, dtype=None):
+    """Zeros of X's namespace, device and dtype."""
+    return namespace(X).zeros(shape, dtype=dtype or X.dtype, device=device(X))
+
+
+def normal(rng, shape, X):
+    """Draw standard normal numbers on the host, so that every device sees the same."""
+    return like(rng.standard_normal(shape), X)
+
+
+def take(x, rows):
+    """Rows of a vector, matrix or row block at the given host indices."""
+    if is_numpy(x) or is_sparse(x) or hasattr(x, "get"):
+        return x[rows]
+    xp = namespace(x)
+    return xp.take(x, xp.asarray(rows, device=device(x)), axis=0)
+
+
+def column(v, X):
+    """Vector v shaped to broadcast over the columns of X: (n,) or (n, 1)."""
+    return v if X.ndim == 1 else v[:, None]
+
+
+def dense(A):
+    """Row block as a dense array."""
+    return A.toarray() if is_sparse(A) else A
+
+
+def scale_rows(A, v):
+    """Row block diag(v) A."""
+    if not is_sparse(A):
+        return A * v[:, None]
+    B = A.copy()
+    B.data *= namespace(B).repeat(
+        v,
+        np.diff(A.indptr)
+        if is_numpy(A)
+        else ((A.indptr[1:] - A.indptr[:-1]).get().tolist()),
+    )
+    return B
+
+
+def scale_columns(A, v):
+    """Row block A diag(v)."""
+    if not is_sparse(A):
+        return A * v[None, :]
+    B = A.copy()
+    B.data *= v[A.indices]
+    return B
+
+
+def column_squares(A):
+    """Diagonal of A'A, shape (p,)."""
+    if not is_sparse(A):
+        return namespace(A).sum(A * A, axis=0)
+    return namespace(A).asarray(A.multiply(A).sum(axis=0)).reshape(-1)
+
+
+def row_gram(A):
+    """Dense A A', shape (b, b)."""
+    return dense(A @ A.T)
+
+
+def cast(A, dtype):
+    """Array or row block with values of the given dtype (itself when they have it)."""
+    if A.dtype == dtype:
+        return A
+    return A.astype(dtype) if is_sparse(A) else namespace(A).astype(A, dtype)
+
+
+def nbytes(A):
+    """Bytes that an array or a row block occupies."""
+    if is_sparse(A):
+        return A.data.nbytes + A.indices.nbytes + A.indptr.nbytes
+    return A.size * (namespace(A).finfo(A.dtype).bits // 8)
+
+
+def from_triplets(values, rows, columns, shape, X):
+    """Matrix with host values at (rows, columns), made to multiply X from the left.
+
+    CSR where the library of X has it (NumPy, CuPy), dense elsewhere; values at a
+    repeated position add up.
+    """
+    sparse = _sparse_library(X)
+    if sparse is None:
+        host = np.zeros(shape)
+        np.add.at(host, (rows, columns), values)
+        return like(host, X)
+    where = (values, (rows, columns))
+    if not is_numpy(X):
+        where = (like(values, X), (like(rows, X, "int32"), like(columns, X, "int32")))
+    return sparse.csr_matrix(where, shape=shape, dtype=X.dtype)
+
+
+def identity(dim, X):
+    """Identity of order dim as a row block: CSR when X is, else dense."""
+    if is_sparse(X):
+        return _sparse_library(X).identity(dim, dtype=X.dtype, format="csr")
+    return namespace(X).eye(dim, dtype=X.dtype, device=device(X))
+
+
+def _sparse_library(X):
+    """Return the sparse matrices that go with X, None where there are none."""
+    if is_numpy(X):
+        from scipy import sparse
+    elif hasattr(X, "get"):
+        from cupyx.scipy import sparse
+    else:
+        return None
+    return sparse
+
+
+def append_column(A, v):
+    """Row block [A, v]."""
+    xp = namespace(A)
+    if not is_sparse(A):
+        return xp.concat([A, v[:, None]], axis=1)
+    sparse = _sparse_library(A)
+    return sparse.hstack([A, sparse.csr_matrix(v[:, None])], format="csr")

@@ -1,0 +1,254 @@
+"""Rows of X in host memory: single-read compiled passes, two storages.
+
+One column at a time goes through the kernels of `promise_learn.kernels.passes`; blocks
+of columns of dense data go to BLAS. Vectors are float64 also for float32 data, which
+are read as they are and never copied to float64.
+"""
+
+import numpy as np
+
+from .._arrays import is_numpy, is_sparse
+from .rows import Rows
+
+
+class CompiledRows(Rows):
+    """Verbs that both host storages share."""
+
+    def __init__(self, X):
+        super().__init__(X)
+        self.vector_dtype = np.dtype(np.float64)
+        self._ranges = {}
+
+    def _boundaries(self, parts):
+        return np.linspace(0, self.shape[0], parts + 1).astype(np.int64)
+
+    def _partition(self, work, width):
+        from ..kernels import _threads
+
+        key = (work, width)
+        if key not in self._ranges:
+            self._ranges[key] = _threads.partition(self._boundaries, work, width)
+        return self._ranges[key]
+
+    def _accumulate(self, kernel, shape, work=None):
+        from ..kernels import _threads
+
+        width = int(np.prod(shape))
+        ranges = self._partition(work or 2 * self.nnz, width)
+        return _threads.accumulate(kernel, ranges, shape)
+
+    def _each(self, kernel, work=None):
+        """Run a kernel that writes its own rows; the sum of its results."""
+        from ..kernels import _threads
+
+        ranges = self._partition(work or self.nnz, 0)
+        return sum(_threads.run(lambda k, lo, hi: kernel(lo, hi), ranges))
+
+    def dot(self, u, offset=0.0):
+        """X u + offset."""
+        if u.ndim > 1:
+            return self._block_dot(u) + offset
+        from ..kernels import passes
+
+        eta, X = np.empty(self.shape[0]), self.kernel_view
+        u, offset = np.ascontiguousarray(u, np.float64), float(offset)
+        self._each(lambda lo, hi: passes.margins(X, lo, hi, u, offset, eta))
+        return eta
+
+    def adjoint(self, r):
+        """X' r."""
+        if r.ndim > 1:
+            return self._block_adjoint(r)
+        from ..kernels import passes
+
+        X, r = self.kernel_view, np.ascontiguousarray(r, np.float64)
+        return self._accumulate(
+            lambda lo, hi, g: passes.adjoint(X, lo, hi, r, g), (self.shape[1],)
+        )[0]
+
+    def expand(self, loss, u, offset, y, s):
+        """Margins, weighted loss, slopes and curvature at u, and X' slopes."""
+        if u.ndim > 1:
+            return super().expand(loss, u, offset, y, s)
+        from ..kernels import passes
+
+        X, code, n = self.kernel_view, loss.code, self.shape[0]
+        u, offset = np.ascontiguousarray(u), float(offset)
+        eta, r, d = np.empty(n), np.empty(n), np.empty(n)
+        g, value = self._accumulate(
+            lambda lo, hi, g: passes.expand(
+                X, lo, hi, code, u, offset, y, s, eta, r, d, g
+            ),
+            (self.shape[1],),
+        )
+        return value, eta, r, d, g
+
+    def curved(self, d, v, offset):
+        """X' t and the sum of t over rows, where t = d * (X v + offset)."""
+        if v.ndim > 1:
+            return super().curved(d, v, offset)
+        from ..kernels import passes
+
+        X, v, offset = self.kernel_view, np.ascontiguousarray(v), float(offset)
+        return self._accumulate(
+            lambda lo, hi, g: passes.curved(X, lo, hi, d, v, offset, g),
+            (self.shape[1],),
+        )
+
+    def loss_sum(self, loss, eta, y, s):
+        """Weighted loss at margins eta."""
+        if eta.ndim > 1:
+            return super().loss_sum(loss, eta, y, s)
+        from ..kernels import passes
+
+        return self._each(
+            lambda lo, hi: passes.loss_sum(loss.code, lo, hi, eta, y, s),
+            20 * self.shape[0],
+        )
+
+    def slope_sum(self, loss, eta, change, t, y, s):
+        """Derivative in t of the weighted loss at margins eta + t * change."""
+        if eta.ndim > 1:
+            return super().slope_sum(loss, eta, change, t, y, s)
+        from ..kernels import passes
+
+        code, t = loss.code, float(t)
+        return self._each(
+            lambda lo, hi: passes.slope_sum(code, lo, hi, eta, change, t, y, s),
+            20 * self.shape[0],
+        )
+
+    def squares(self, d):
+        """Diagonal of X' diag(d) X."""
+        from ..kernels import passes
+
+        X = self.kernel_view
+        return self._accumulate(
+            lambda lo, hi, g: passes.squares(X, lo, hi, d, g), (self.shape[1],)
+        )[0]
+
+
+class DenseRows(CompiledRows):
+    """Dense X of either memory order."""
+
+    GRAM_BLOCK_BYTES = 2**26
+
+    @property
+    def kernel_view(self):
+        """X as the kernels take it."""
+        return self.X
+
+    def _block_dot(self, U):
+        return (self.X @ U.astype(self.X.dtype, copy=False)).astype(float, copy=False)
+
+    def _block_adjoint(self, R):
+        R = R.astype(self.X.dtype, copy=False)
+        return (self.X.T @ R).astype(float, copy=False)
+
+    def squares(self, d):
+        """Diagonal of X' diag(d) X."""
+        if self.X.flags.c_contiguous:
+            return super().squares(d)
+        return np.array([np.dot(x.astype(float) ** 2, d) for x in self.X.T])
+
+    def gram(self, d, shift):
+        """Centred Gram matrix and border, by symmetric rank-k updates on row blocks."""
+        from scipy.linalg.blas import dsyrk
+
+        from ..kernels import passes
+
+        n, p = self.shape
+        G, border = np.zeros((p, p), order="F"), np.zeros(p)
+        rows = max(256, min(n, self.GRAM_BLOCK_BYTES // (8 * max(p, 1))))
+        buffer, root = np.empty((rows, p)), np.sqrt(d)
+        for lo in range(0, n, rows):
+            hi = min(n, lo + rows)
+            A = buffer[: hi - lo]
+            passes.weigh(self.X, lo, hi, shift, root, A)
+            border += A.T @ root[lo:hi]
+            G = dsyrk(1.0, A.T, beta=1.0, c=G, overwrite_c=1)
+        return _symmetric(G), border
+
+    def row_squares(self):
+        """Squared Euclidean norm of every row."""
+        return np.einsum("ij,ij->i", self.X, self.X, dtype=float)
+
+
+class SparseRows(CompiledRows):
+    """CSR X with 32- or 64-bit indices."""
+
+    GRAM_PARTS = 4
+
+    @property
+    def kernel_view(self):
+        """X as the kernels take it."""
+        from ..kernels import passes
+
+        return passes.Sparse(self.X.indptr, self.X.indices, self.X.data)
+
+    def _boundaries(self, parts):
+        targets = np.linspace(0, self.nnz, parts + 1)
+        edges = np.searchsorted(self.X.indptr, targets)
+        edges[0], edges[-1] = 0, self.shape[0]
+        return edges
+
+    def _block_dot(self, U):
+        from ..kernels import passes
+
+        X, U = self.kernel_view, np.ascontiguousarray(U, float)
+        out = np.empty((self.shape[0], U.shape[1]))
+        work = self.nnz * U.shape[1]
+        self._each(lambda lo, hi: passes.sparse_block(X, lo, hi, U, out), work)
+        return out
+
+    def _block_adjoint(self, R):
+        from ..kernels import passes
+
+        X, R = self.kernel_view, np.ascontiguousarray(R, float)
+        return self._accumulate(
+            lambda lo, hi, G: passes.sparse_block_adjoint(X, lo, hi, R, G),
+            (self.shape[1], R.shape[1]),
+            2 * self.nnz * R.shape[1],
+        )[0]
+
+    def gram(self, d, shift):
+        """Centred Gram matrix and border, by the rows' nonzeros."""
+        from ..kernels import _threads, passes
+
+        p, X = self.shape[1], self.kernel_view
+        if not self.X.has_sorted_indices:
+            ordered = self.X.sorted_indices()
+            X = passes.Sparse(ordered.indptr, ordered.indices, ordered.data)
+        work = self.nnz * max(self.nnz // max(self.shape[0], 1), 1)
+        parts = min(self.GRAM_PARTS, len(self._partition(work, p * p)))
+        edges = self._boundaries(parts)
+        ranges = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+        G, _ = _threads.accumulate(
+            lambda lo, hi, G: passes.sparse_gram(X, lo, hi, d, G), ranges, (p, p)
+        )
+        G = _symmetric(G)
+        border = self.adjoint(d)
+        if shift.any():
+            cross = np.outer(shift, border)
+            G -= cross + cross.T - d.sum() * np.outer(shift, shift)
+            border = border - d.sum() * shift
+        return G, border
+
+    def row_squares(self):
+        """Squared Euclidean norm of every row."""
+        squared = self.X.copy()
+        squared.data = squared.data.astype(float) ** 2
+        return squared @ np.ones(self.shape[1])
+
+
+def _symmetric(upper):
+    """Copy the upper triangle of a square matrix below its diagonal."""
+    G = np.triu(upper)
+    return G + np.triu(G, 1).T
+
+
+def rows_of(X):
+    """Storage of X: compiled for NumPy and SciPy data, array operations otherwise."""
+    if not is_numpy(X):
+        return Rows(X)
+    return SparseRows(X) if is_sparse(X) else DenseRows(X)

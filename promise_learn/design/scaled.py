@@ -1,0 +1,127 @@
+"""The design matrix that the objective sees: X, lazily centred and scaled.
+
+.. math:: \\eta = (X - 1 m') \\, \\mathrm{diag}(1/c) \\, w_{1:p} + w_{p+1}
+
+Neither centring nor scaling touches X: they change p-vectors before and after a product,
+so sparse data stay sparse and nothing is copied.
+"""
+
+from .._arrays import append_column, column, namespace, scale_columns, scale_rows
+from .compiled import rows_of
+
+
+class Design:
+    """Centred and scaled view of X, with an intercept column on request.
+
+    Parameters
+    ----------
+    X : array (n, p) or CSR matrix
+    shift : array (p,), optional
+        Subtracted from every row (column means); only with an intercept, which absorbs
+        the change.
+    scale : array (p,), optional
+        Divides the columns.
+    intercept : bool, default=False
+        Whether a constant column follows the p columns.
+
+    Attributes
+    ----------
+    shape : tuple
+        (n, dim) with dim = p + 1 if there is an intercept, else p.
+    """
+
+    def __init__(self, X, shift=None, scale=None, intercept=False):
+        self.rows = X if hasattr(X, "vector_dtype") else rows_of(X)
+        self.shift, self.scale, self.intercept = shift, scale, intercept
+        n, p = self.rows.shape
+        self.shape = (n, p + int(intercept))
+        self.xp = self.rows.xp
+
+    def inner(self, w):
+        """Coefficients of X itself and the constant: (u, offset) with eta = X u + offset."""
+        u = w[: self.rows.shape[1], ...]
+        offset = w[-1, ...] if self.intercept else 0.0
+        if self.scale is not None:
+            u = u / column(self.scale, u)
+        if self.shift is not None:
+            offset = offset - self.shift @ u
+        return u, offset
+
+    def outer(self, g, total):
+        """Adjoint of `inner`: from X' r and the sum of r to a dim-vector or block."""
+        if self.shift is not None:
+            g = g - column(self.shift, g) * total
+        if self.scale is not None:
+            g = g / column(self.scale, g)
+        if self.intercept:
+            xp = self.xp
+            last = xp.reshape(xp.asarray(total, dtype=g.dtype), (1, *g.shape[1:]))
+            g = xp.concat([g, last], axis=0)
+        return g
+
+    def dot(self, w):
+        """Margins, shape (n,) or (n, K)."""
+        return self.rows.dot(*self.inner(w))
+
+    def adjoint(self, r):
+        """Transposed product, shape (dim,) or (dim, K)."""
+        return self.outer(self.rows.adjoint(r), self.xp.sum(r, axis=0))
+
+    def expand(self, loss, w, y, s):
+        """Weighted loss, margins, slopes, curvature and gradient of the loss part."""
+        value, eta, r, d, g = self.rows.expand(loss, *self.inner(w), y, s)
+        return value, eta, d, self.outer(g, self.xp.sum(r, axis=0))
+
+    def curved(self, d, v):
+        """Design' diag(d) Design v, in one read of X."""
+        return self.outer(*self.rows.curved(d, *self.inner(v)))
+
+    def squares(self, d):
+        """Diagonal of Design' diag(d) Design, shape (dim,)."""
+        g = self.rows.squares(d)
+        total = self.xp.sum(d)
+        if self.shift is not None:
+            g = g - 2 * self.shift * self.rows.adjoint(d) + total * self.shift**2
+            g = self.xp.maximum(g, self.xp.zeros_like(g))
+        if self.scale is not None:
+            g = g / self.scale**2
+        if self.intercept:
+            g = self.xp.concat([g, self.xp.reshape(total, (1,))])
+        return g
+
+    def gram(self, d):
+        """Dense Design' diag(d) Design in float64, shape (dim, dim)."""
+        xp = self.xp
+        shift = self.shift
+        if shift is None:
+            shift = self.rows.zeros((self.rows.shape[1],))
+        G, border = self.rows.gram(d, shift)
+        if self.scale is not None:
+            G = G / self.scale[:, None] / self.scale[None, :]
+            border = border / self.scale
+        if self.intercept:
+            total = xp.reshape(xp.sum(xp.astype(d, G.dtype)), (1, 1))
+            G = xp.concat([G, border[None, :]], axis=0)
+            side = xp.concat([border[:, None], total], axis=0)
+            G = xp.concat([G, side], axis=1)
+        return G
+
+    def root(self, rows, d):
+        """Row block diag(sqrt(d)) Design[rows]; sparse rows are not centred."""
+        A = self.rows.block(rows)
+        root = namespace(d).sqrt(d)
+        if self.shift is not None:
+            if self.rows.sparse:
+                raise ValueError(
+                    "a row block of sparse data cannot be centred and stay sparse: "
+                    "build the Design with shift=None"
+                )
+            A = self.xp.astype(A, d.dtype) - self.shift[None, :]
+        A = scale_rows(A, root)
+        if self.scale is not None:
+            A = scale_columns(A, 1 / self.scale)
+        return append_column(A, root) if self.intercept else A
+
+    def subset(self, rows):
+        """Design of the given rows alone, in the same coordinates."""
+        return Design(self.rows.subset(rows), self.shift, self.scale, self.intercept)

@@ -1,0 +1,85 @@
+"""Fixed row partitions run by plain threads.
+
+Kernels release the GIL, so Python threads run them side by side without any Numba
+threading layer: nothing to lock under joblib's threads, nothing left behind by a fork.
+The partition depends on the data alone and partial sums are added in order, so results
+do not depend on the number of threads.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import numpy as np
+
+MAX_PARTS = 16
+WORK_PER_PART = 200_000
+
+
+@lru_cache(maxsize=1)
+def _blas_libraries():
+    from threadpoolctl import ThreadpoolController
+
+    return [
+        library
+        for library in ThreadpoolController().lib_controllers
+        if library.user_api == "blas"
+    ]
+
+
+def thread_limit():
+    """Threads that Numba, BLAS (threadpoolctl) and the environment allow now."""
+    from numba import get_num_threads
+
+    return min([get_num_threads(), *(b.num_threads for b in _blas_libraries())])
+
+
+@lru_cache(maxsize=1)
+def _pool():
+    return ThreadPoolExecutor(max_workers=MAX_PARTS, thread_name_prefix="promise")
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def partition(boundaries, work, width):
+    """Row ranges of about equal work; few when a private accumulator would be costly.
+
+    Parameters
+    ----------
+    boundaries : callable
+        Maps a number of parts to the increasing row numbers that separate them.
+    work : int
+        Multiply-adds of one pass.
+    width : int
+        Length of a part's private accumulator.
+    """
+    parts = int(min(MAX_PARTS, work // WORK_PER_PART, work // (4 * max(width, 1))))
+    edges = boundaries(max(parts, 1))
+    return [(int(lo), int(hi)) for lo, hi in zip(edges, edges[1:], strict=False)]
+
+
+def run(task, ranges):
+    """Call ``task(k, lo, hi)`` for every range, in threads; results in order."""
+    results = [None] * len(ranges)
+    threads = min(thread_limit(), len(ranges)) if len(ranges) > 1 else 1
+
+    def share(first):
+        for k in range(first, len(ranges), threads):
+            results[k] = task(k, *ranges[k])
+
+    others = [_pool().submit(share, first) for first in range(1, threads)]
+    share(0)
+    for other in others:
+        other.result()
+    return results
+
+
+def accumulate(kernel, ranges, shape, *args):
+    """Run ``kernel(lo, hi, accumulator)`` over the ranges.
+
+    Returns the sum of the accumulators and the sum of the kernel's results.
+    """
+    private = np.zeros((len(ranges), *shape))
+    totals = run(lambda k, lo, hi: kernel(lo, hi, private[k]), ranges)
+    return (private[0] if len(ranges) == 1 else private.sum(axis=0)), sum(totals)

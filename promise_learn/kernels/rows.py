@@ -1,0 +1,183 @@
+"""Row verbs: what a stochastic epoch does with the rows of X, by index.
+
+An epoch is written once, as a plain function over these verbs. On NumPy data it is
+compiled whole by Numba (:func:`compiled`), dense or CSR, and the verbs take the bodies of
+``_rows_numba``; on any other array namespace it runs as it stands with the bodies below.
+
+Rows are never copied or shuffled in memory: an epoch receives the order of its visits
+(:func:`epoch_order`) and reads each row where it lies.
+
+Notation: x_i is row i of X, and z_i the row that meets the coefficients: centred, scaled
+and, with an intercept, one entry longer,
+
+.. math:: z_i = ([x_i, 0] - \\mathrm{shift}) / \\mathrm{scale},
+
+where shift holds the column means (zeros if not centred), then -1 if there is an
+intercept, and scale the divisors of the columns, then 1.
+"""
+
+from collections import namedtuple
+from functools import lru_cache
+
+import numpy as np
+
+from .._arrays import column, is_numpy, is_sparse, like, namespace, take
+
+SQUARED, LOGISTIC, MULTINOMIAL = 0, 1, 2
+
+Dense = namedtuple("Dense", "values shift scale")
+Dense.__doc__ = "Rows z_i of a dense (n, p) array; shift and scale of shape (dim,)."
+
+Sparse = namedtuple("Sparse", "indptr indices values shift scale")
+Sparse.__doc__ = "Rows z_i of a CSR matrix; shift and scale of shape (dim,)."
+
+Factors = namedtuple("Factors", "t Y M")
+Factors.__doc__ = """Parts of an inverse ``P^-1 g = t * g - Y'(M (Y g))``.
+
+t (dim,), Y (r, dim) dense or Sparse (its shift and scale unused), M (r, r). A Y without
+rows beside an M of order dim stands for the identity.
+"""
+
+SMALL = 32 << 20  # bytes of X that a last-level cache may hold
+RUN = 16 << 10  # bytes read in one go that hide the latency of memory
+
+
+def row_view(X, shift, scale):
+    """X (dense, or CSR on the host) as the verbs take it."""
+    if not is_numpy(X):
+        return Dense(X, shift, scale)
+    if is_sparse(X):
+        return Sparse(X.indptr, X.indices, X.data, shift, scale)
+    return Dense(np.asarray(X), shift, scale)
+
+
+def epoch_order(n, row_bytes, batch_size, rng):
+    """Order in which an epoch visits the rows: a permutation of 0..n-1.
+
+    While X is small (32 MB) it is a uniform permutation. Beyond that it is a random order
+    of short runs of neighbouring rows, at a random offset: runs of 2 KB read at the speed
+    of memory, and at least 32 runs a batch keep a batch mixed where rows are sorted.
+
+    Parameters
+    ----------
+    n, row_bytes, batch_size : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+    """
+    run = 1
+    if n * row_bytes > SMALL:
+        run = max(1, min(RUN // max(row_bytes, 1), batch_size // 32))
+    if run == 1:
+        return rng.permutation(n)
+    starts = np.arange(-int(rng.integers(run)), n, run, dtype=np.int64)
+    order = (rng.permutation(starts)[:, None] + np.arange(run)).reshape(-1)
+    return order[(order >= 0) & (order < n)]
+
+
+def dot(X, rows, w):
+    """Margins of the given rows, ``z_i . w``.
+
+    Parameters
+    ----------
+    X : Dense or Sparse
+    rows : ndarray of shape (b,), int64
+    w : array of shape (dim,) or (dim, K)
+
+    Returns
+    -------
+    array of shape (b,) or (b, K)
+    """
+    block = take(_matrix(X), rows)
+    u = w / column(X.scale, w)
+    return block @ u[: block.shape[1], ...] - X.shift @ u
+
+
+def adjoint(X, rows, r):
+    """Sum of the given rows weighted by r, ``sum_i r_i z_i``.
+
+    Parameters
+    ----------
+    X : Dense or Sparse
+    rows : ndarray of shape (b,), int64
+    r : array of shape (b,) or (b, K)
+
+    Returns
+    -------
+    array of shape (dim,) or (dim, K)
+    """
+    block = take(_matrix(X), rows)
+    out = -column(X.shift, r) * namespace(r).sum(r, axis=0)
+    inside = out[: block.shape[1], ...]
+    inside += block.T @ r
+    return out / column(X.scale, r)
+
+
+def slope(loss, eta, y):
+    """Derivative of the loss in the margins, finite at any margin.
+
+    Parameters
+    ----------
+    loss : int
+        SQUARED, LOGISTIC (y = +-1) or MULTINOMIAL (y = class codes).
+    eta : array of shape (b,) or (b, K)
+    y : array of eta's shape, or (b,) for MULTINOMIAL
+
+    Returns
+    -------
+    array of eta's shape
+    """
+    if loss == SQUARED:
+        return eta - y
+    xp = namespace(eta)
+    if loss == LOGISTIC:
+        margin = y * eta
+        return -y * xp.exp(-xp.logaddexp(xp.zeros_like(margin), margin))
+    e = xp.exp(eta - xp.max(eta, axis=1, keepdims=True))
+    codes = like(np.arange(eta.shape[1]), y)
+    hit = xp.astype(y[:, None] == codes[None, :], eta.dtype)
+    return e / xp.sum(e, axis=1, keepdims=True) - hit
+
+
+def apply(P, g):
+    """Preconditioned gradient ``P^-1 g = t * g - Y'(M (Y g))``, the shape of g.
+
+    Parameters
+    ----------
+    P : Factors
+    g : array of shape (dim,) or (dim, K)
+    """
+    out = column(P.t, g) * g
+    if P.M.shape[0] == 0:
+        return out
+    Y = _matrix(P.Y)
+    return out - (P.M @ g if Y.shape[0] == 0 else Y.T @ (P.M @ (Y @ g)))
+
+
+def runner(function, X):
+    """The epoch as it runs on X: compiled for NumPy data, as written for others."""
+    return compiled(function) if is_numpy(X.values) else function
+
+
+@lru_cache(maxsize=None)
+def compiled(function):
+    """Compile an epoch with Numba; machine code is kept on disk where possible."""
+    from . import _rows_numba  # noqa: F401  gives the verbs their compiled bodies
+    from ._jit import jit
+
+    return jit(function)
+
+
+def _matrix(X):
+    """Dense array or CSR matrix of X itself."""
+    if isinstance(X, Dense):
+        return X.values
+    if not isinstance(X, Sparse):
+        return X
+    from scipy.sparse import csr_matrix
+
+    # as many columns as coefficients: the one of the intercept, if any, is empty
+    shape = (X.indptr.shape[0] - 1, X.shift.shape[0])
+    return csr_matrix((X.values, X.indices, X.indptr), shape=shape)

@@ -1,0 +1,121 @@
+"""Preconditioned conjugate gradients with an estimate of the error that matters.
+
+For a quadratic F(x) = 1/2 x'Hx - b'x the distance to the minimum is the energy
+1/2 r'H^-1 r of the residual. CG knows r'P^-1 r, and its own coefficients form the
+Lanczos matrix of P^-1 H, whose smallest eigenvalue theta gives r'H^-1 r <= r'P^-1 r/theta
+once it has settled.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._arrays import as_numpy, namespace
+
+
+@dataclass
+class Iterate:
+    """State after an iteration.
+
+    Attributes
+    ----------
+    x, residual : array (dim,) or (dim, K)
+    gap : float
+        Estimate of 1/2 r'H^-1 r, summed over columns.
+    decrease : float
+        1/2 (x - x0)'H(x - x0) so far, summed over columns: a lower bound of the energy
+        of the first residual.
+    iteration : int
+    """
+
+    x: Any
+    residual: Any
+    gap: float
+    decrease: float
+    iteration: int
+
+
+class _Lanczos:
+    """Smallest Ritz value of P^-1 H from the CG coefficients of up to four columns."""
+
+    def __init__(self):
+        self.alphas, self.betas, self.smallest = [], [], math.inf
+
+    def update(self, alpha, beta):
+        """Add the coefficients of one iteration, and update the Ritz value."""
+        from scipy.linalg import eigvalsh_tridiagonal
+
+        self.alphas.append(alpha[:4])
+        self.betas.append(beta[:4])
+        k = len(self.alphas)
+        if k > 10 and k % 5:
+            return
+        alphas, betas = np.array(self.alphas), np.array(self.betas)
+        for a, b in zip(alphas.T, betas.T, strict=True):
+            m = int(np.argmin(np.append(a > 0, False)))
+            if m == 0:
+                continue
+            diagonal = 1 / a[:m]
+            diagonal[1:] += b[: m - 1] / a[: m - 1]
+            off = np.sqrt(b[: m - 1]) / a[: m - 1]
+            theta = eigvalsh_tridiagonal(diagonal, off, select="i", select_range=(0, 0))
+            self.smallest = min(self.smallest, max(float(theta[0]), 1e-300))
+
+
+def pcg(product, b, precondition, x=None, coupled=False):
+    """Generate the iterates of preconditioned conjugate gradients for H x = b.
+
+    Columns of b are independent systems with the same matrix, each with step lengths of
+    its own; a column that has converged to rounding stops moving. With ``coupled`` the
+    block is one long vector.
+
+    Parameters
+    ----------
+    product, precondition : callable
+        H v and P^-1 v for blocks the shape of b.
+    b : array (dim,) or (dim, K)
+    x : array, default=None
+        Start; zeros by default.
+    coupled : bool, default=False
+
+    Yields
+    ------
+    Iterate
+
+    References
+    ----------
+    Golub and Van Loan, Matrix Computations, algorithm 11.5.1; the error estimate is the
+    Ritz-value form of Meurant and Tichy (2013).
+    """
+    xp = namespace(b)
+    axis = None if coupled else 0
+
+    def inner(u, v):
+        return xp.sum(u * v, axis=axis)
+
+    r = b if x is None else b - product(x)
+    x = xp.zeros_like(b) if x is None else x
+    z = precondition(r)
+    q, gamma = z, inner(r, z)
+    lanczos, decrease, k = _Lanczos(), 0.0, 0
+    tiny = float(xp.finfo(b.dtype).smallest_normal)
+    while True:
+        v = product(q)
+        curvature = inner(q, v)
+        moving = (curvature > tiny) & (gamma > tiny)
+        alpha = xp.where(moving, gamma / xp.where(moving, curvature, 1.0), 0.0)
+        x, r = x + alpha * q, r - alpha * v
+        z = precondition(r)
+        new = inner(r, z)
+        beta = xp.where(moving, new / xp.where(moving, gamma, 1.0), 0.0)
+        host = [np.atleast_1d(as_numpy(c)).astype(float) for c in (alpha, beta, gamma)]
+        lanczos.update(host[0], host[1])
+        decrease += 0.5 * float(np.sum(host[0] * host[2]))
+        k += 1
+        remaining = max(float(xp.sum(new)), 0.0)
+        yield Iterate(x, r, 0.5 * remaining / lanczos.smallest, decrease, k)
+        if not bool(xp.any(moving)):
+            return
+        q, gamma = z + beta * q, new

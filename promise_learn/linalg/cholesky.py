@@ -1,0 +1,62 @@
+"""Cholesky factors that say when there is none, and the inverse of I + G."""
+
+from numpy.linalg import LinAlgError
+
+from .._arrays import identity, is_numpy, namespace
+
+N_ATTEMPTS = 6
+
+
+def cholesky(K):
+    """Lower Cholesky factor of the symmetric part of K, None when there is none.
+
+    NumPy raises and CuPy returns NaN for a matrix that is not positive definite.
+    """
+    xp = namespace(K)
+    try:
+        L = xp.linalg.cholesky((K + K.T) / 2)
+    except LinAlgError:
+        return None
+    return L if bool(xp.all(xp.isfinite(L))) else None
+
+
+def shifted_inverse(G, boost=1.0):
+    r"""Inverse of I + G / boost for a positive semidefinite G.
+
+    .. math:: (I + G / boost)^{-1} = L^{-T} L^{-1}
+
+    Parameters
+    ----------
+    G : array of shape (r, r), float64
+        Gram matrix in units of the damping.
+    boost : float
+        Factor by which the damping is raised. It doubles each time that rounding
+        errors leave the matrix without a Cholesky factor, five times at most.
+
+    Returns
+    -------
+    inverse : array of shape (r, r)
+        Symmetric positive semidefinite.
+    boost : float
+        The factor that was used.
+    """
+    eye = identity(G.shape[0], G)
+    for _ in range(N_ATTEMPTS):
+        L = cholesky(eye + G / boost)
+        if L is not None:
+            half = _inverse_factor(L)
+            return half.T @ half, boost
+        boost *= 2
+    raise LinAlgError(
+        "the preconditioner's matrix has no Cholesky factor: its rows hold values "
+        "that are not finite; look for overflow in X or in the coefficients"
+    )
+
+
+def _inverse_factor(L):
+    """Inverse of a lower triangular factor; the array standard has no such solve."""
+    if is_numpy(L):
+        from scipy.linalg import lapack
+
+        return lapack.dtrtri(L, lower=1)[0]
+    return namespace(L).linalg.solve(L, identity(L.shape[0], L))

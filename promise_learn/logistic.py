@@ -1,0 +1,247 @@
+"""Logistic regression, binary and multinomial."""
+
+import math
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+
+from ._arrays import like, namespace
+from ._base import (
+    check_common,
+    class_weights,
+    fit_objective,
+    margins,
+    unchanged_on_failure,
+    validate,
+    validate_weights,
+)
+from ._compat import instance, none, real
+from .losses import Logistic, Multinomial
+from .ridge import balanced, encode, labels_of
+
+SEPARATED = 1e-6
+
+
+class LogisticRegression(ClassifierMixin, BaseEstimator):
+    r"""Logistic regression with an L2 penalty.
+
+    .. math:: \min_{w, b} \; C \sum_i s_i \, \ell(x_i \cdot w + b, y_i)
+              + \tfrac12 \|w\|^2
+
+    with the log loss for two classes and the cross entropy of the softmax, one column
+    of W a class, for more. The intercept is not penalised. No column needs scaling.
+
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse of the penalty, positive; ``inf`` for none.
+    fit_intercept : bool, default=True
+    class_weight : dict or "balanced", default=None
+        Factors of the sample weights by class.
+    tol : float, default=1e-6
+        Relative suboptimality (F - F*) / F of the objective at which the fit stops; the
+        same meaning for every solver, unchanged by the scale of a column.
+    max_iter : int, default=None
+        Iterations (batch solvers) or epochs (stochastic ones); None for the solver's
+        own limit.
+    solver : str or Solver, default="auto"
+        "auto", "newton-cholesky", "newton-cg", "sketchy-sgd", "sketchy-svrg",
+        "sketchy-saga", "sketchy-katyusha", "lbfgs", or an object of
+        `promise_learn.solvers`.
+    preconditioner : str, Preconditioner or None, default="auto"
+        For solvers that use one: "nystrom", "ssn", "sassn-c", "sassn-r", "diagonal",
+        None, or an object of `promise_learn.preconditioners`.
+    warm_start : bool, default=False
+        Start from the previous solution.
+    random_state : int, RandomState, Generator or None, default=None
+    verbose : int, default=0
+        One line a pass when positive.
+
+    Attributes
+    ----------
+    coef_ : array (1, n_features) or (n_classes, n_features)
+    intercept_ : array (1,) or (n_classes,)
+    classes_ : array (n_classes,)
+    n_iter_ : ndarray (1,) of int
+    n_features_in_ : int
+    solver_ : str
+        Name of the solver that ran.
+    history_ : dict of ndarray
+        "passes", "seconds", "objective", "gap", "step_size", "refreshes" after every
+        iteration; the objective is the one above divided by C times the sum of weights,
+        the gap relative to it.
+
+    Raises
+    ------
+    ValueError
+        For parameters or data out of range, as scikit-learn's LogisticRegression.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where ``tol`` was not reached, with the gap that was; and where the classes are
+        separated perfectly, so that nothing but the penalty bounds the coefficients.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from promise_learn import LogisticRegression
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> round(LogisticRegression().fit(X, y).score(X, y), 2)
+    0.96
+    """
+
+    def __init__(
+        self,
+        C=1.0,
+        *,
+        fit_intercept=True,
+        class_weight=None,
+        tol=1e-6,
+        max_iter=None,
+        solver="auto",
+        preconditioner="auto",
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.C = C
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.tol = tol
+        self.max_iter = max_iter
+        self.solver = solver
+        self.preconditioner = preconditioner
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        """Sparse input and array namespaces are supported."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        return tags
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n_samples, n_features)
+            NumPy, SciPy, CuPy or any array-API namespace; float32 and float64 are kept.
+        y : array (n_samples,)
+            Class labels, at least two.
+        sample_weight : array (n_samples,), default=None
+            Not negative, not all zero.
+
+        Returns
+        -------
+        LogisticRegression
+            Itself.
+        """
+        check_common(
+            self,
+            {
+                "C": real(0, math.inf, "right"),
+                "class_weight": instance(dict) | balanced | none,
+            },
+        )
+        with unchanged_on_failure(self):
+            X, y = validate(self, X, y)
+            weights = validate_weights(sample_weight, X)
+            self.classes_, codes = encode(y)
+            weights = class_weights(self.class_weight, self.classes_, codes, weights)
+            K = len(self.classes_)
+            coef, intercept = fit_objective(
+                self,
+                X,
+                like(2.0 * codes - 1.0 if K == 2 else codes.astype(float), weights),
+                Logistic() if K == 2 else Multinomial(),
+                weights,
+                1.0 / self.C,
+                None if K == 2 else K,
+            )
+            self._store(coef, intercept, K, X.dtype)
+        return self
+
+    def _store(self, coef, intercept, K, dtype):
+        xp = namespace(coef)
+        if K == 2:
+            self.coef_ = xp.astype(coef, dtype)[None, :]
+            intercept = xp.reshape(xp.asarray(intercept, dtype=dtype), (1,))
+        else:
+            self.coef_ = xp.astype(coef.T, dtype)
+            if self.fit_intercept:
+                intercept = xp.astype(intercept - xp.mean(intercept), dtype)
+            else:
+                intercept = xp.zeros_like(self.coef_[:, 0])
+        self.intercept_ = intercept
+        self.n_iter_ = np.array([self.n_iter_], dtype=np.int32)
+        if self.history_["objective"][-1] < SEPARATED:
+            warnings.warn(
+                "The classes are separated perfectly: the coefficients are bounded by "
+                f"the penalty alone. Decrease C (now {self.C:g}) for a meaningful model.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def decision_function(self, X):
+        """Margins X coef_' + intercept_; one value a row for two classes.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n_samples, n_features)
+
+        Returns
+        -------
+        array (n_samples,) or (n_samples, n_classes)
+        """
+        scores = margins(self, X)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X):
+        """Class labels with the largest margin.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n_samples, n_features)
+
+        Returns
+        -------
+        array (n_samples,)
+        """
+        return labels_of(self.classes_, self.decision_function(X))
+
+    def predict_proba(self, X):
+        """Probabilities of the classes, in the order of ``classes_``.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n_samples, n_features)
+
+        Returns
+        -------
+        array (n_samples, n_classes)
+        """
+        return namespace(self.coef_).exp(self.predict_log_proba(X))
+
+    def predict_log_proba(self, X):
+        """Logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n_samples, n_features)
+
+        Returns
+        -------
+        array (n_samples, n_classes)
+        """
+        scores = self.decision_function(X)
+        xp = namespace(scores)
+        if scores.ndim == 1:
+            scores = xp.stack([xp.zeros_like(scores), scores], axis=1)
+        scores = scores - xp.max(scores, axis=1, keepdims=True)
+        return scores - xp.log(xp.sum(xp.exp(scores), axis=1, keepdims=True))

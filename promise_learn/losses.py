@@ -1,0 +1,154 @@
+"""Pointwise losses of a margin eta = x.w + b.
+
+A loss knows neither X nor the weights. ``value``, ``slope`` and ``curvature`` act on
+whole arrays of any namespace; compiled kernels carry the same formulas under ``code``.
+"""
+
+from ._arrays import column, device, namespace
+
+
+class Loss:
+    """Base of all losses.
+
+    Attributes
+    ----------
+    code : int
+        Number by which compiled kernels know the loss.
+    max_curvature : float
+        Upper bound of the second derivative in eta.
+    """
+
+    code: int
+    max_curvature: float
+
+    def value(self, eta, y):
+        """Loss of each row, shape (n,) (or (n, K): one loss a target)."""
+        raise NotImplementedError
+
+    def slope(self, eta, y):
+        """First derivative in eta, the shape of eta."""
+        raise NotImplementedError
+
+    def curvature(self, eta, y):
+        """Second derivative in eta, in the form that `curvature_product` takes."""
+        raise NotImplementedError
+
+    def evaluate(self, eta, y):
+        """Value, slope and curvature at once."""
+        return self.value(eta, y), self.slope(eta, y), self.curvature(eta, y)
+
+    def curvature_product(self, curvature, t):
+        """Second derivative applied to a change t of the margins; t may be a block."""
+        return column(curvature, t) * t
+
+    def curvature_bound(self, curvature):
+        """Scalar per row, shape (n,), that bounds the row's curvature from above."""
+        return curvature
+
+
+class SquaredError(Loss):
+    """Half the squared residual, 1/2 (eta - y)^2, for one or many targets."""
+
+    code = 0
+    max_curvature = 1.0
+
+    def value(self, eta, y):
+        """Half the squared residual."""
+        return 0.5 * (eta - y) ** 2
+
+    def slope(self, eta, y):
+        """Residual eta - y."""
+        return eta - y
+
+    def curvature(self, eta, y):
+        """One everywhere, shape (n,): it is the same for all targets."""
+        first = eta if eta.ndim == 1 else eta[:, 0]
+        return namespace(eta).ones_like(first)
+
+
+class Logistic(Loss):
+    """Logistic loss log(1 + exp(-y eta)) for labels y in {-1, +1}."""
+
+    code = 1
+    max_curvature = 0.25
+
+    def value(self, eta, y):
+        """log(1 + exp(-y eta)), without overflow at any margin."""
+        xp = namespace(eta)
+        margin = y * eta
+        return xp.log1p(xp.exp(-xp.abs(margin))) + (xp.abs(margin) - margin) / 2
+
+    def slope(self, eta, y):
+        """-y / (1 + exp(y eta))."""
+        xp = namespace(eta)
+        margin = y * eta
+        e = xp.exp(-xp.abs(margin))
+        return -y * xp.where(margin > 0, e, xp.ones_like(e)) / (1 + e)
+
+    def curvature(self, eta, y):
+        """exp(-|eta|) / (1 + exp(-|eta|))^2."""
+        xp = namespace(eta)
+        e = xp.exp(-xp.abs(eta))
+        return e / (1 + e) ** 2
+
+
+class Multinomial(Loss):
+    """Cross entropy of the softmax of K margins; y holds class codes 0..K-1.
+
+    The curvature of a row is diag(p) - p p' with p the K probabilities.
+    """
+
+    code = 2
+    max_curvature = 0.5
+
+    def _log_total(self, eta):
+        xp = namespace(eta)
+        top = xp.max(eta, axis=1, keepdims=True)
+        return top + xp.log(xp.sum(xp.exp(eta - top), axis=1, keepdims=True))
+
+    def _chosen(self, eta, y):
+        """One-hot coding of y, the dtype and shape of eta."""
+        xp = namespace(eta)
+        codes = xp.arange(eta.shape[1], dtype=y.dtype, device=device(eta))
+        return xp.astype(y[:, None] == codes[None, :], eta.dtype)
+
+    def value(self, eta, y):
+        """Log of the summed exponentials less the margin of the true class."""
+        xp = namespace(eta)
+        chosen = xp.sum(eta * self._chosen(eta, y), axis=1)
+        return self._log_total(eta)[:, 0] - chosen
+
+    def slope(self, eta, y):
+        """Probabilities less the one-hot labels."""
+        return self.curvature(eta, y) - self._chosen(eta, y)
+
+    def evaluate(self, eta, y):
+        """Value, slope and curvature from one set of exponentials."""
+        xp = namespace(eta)
+        total, one_hot = self._log_total(eta), self._chosen(eta, y)
+        probabilities = xp.exp(eta - total)
+        value = total[:, 0] - xp.sum(eta * one_hot, axis=1)
+        return value, probabilities - one_hot, probabilities
+
+    def curvature(self, eta, y):
+        """Probabilities, shape (n, K)."""
+        return namespace(eta).exp(eta - self._log_total(eta))
+
+    def curvature_product(self, curvature, t):
+        """(diag(p) - p p') t, row by row."""
+        xp = namespace(t)
+        scaled = curvature * t
+        return scaled - curvature * xp.sum(scaled, axis=1, keepdims=True)
+
+    def curvature_bound(self, curvature):
+        """2 max_k p_k (1 - p_k), at least the largest eigenvalue of diag(p) - p p'."""
+        xp = namespace(curvature)
+        return 2 * xp.max(curvature * (1 - curvature), axis=1)
+
+
+LOSSES = {
+    "squared_error": SquaredError,
+    "logistic": Logistic,
+    "multinomial": Multinomial,
+}
+"""Every loss by name."""

@@ -1,0 +1,234 @@
+"""The objective: the one object that knows both the data and the loss.
+
+.. math:: F(w) = \\sum_i s_i \\, \\ell(x_i \\cdot w, y_i)
+          + \\tfrac12 \\sum_j \\mathrm{penalty}_j \\, w_j^2, \\qquad \\sum_i s_i = 1
+
+`Objective.expand` returns everything second order that one read of X yields at a point;
+a solver works on such an `Expansion`.
+"""
+
+import numpy as np
+
+from ._arrays import column, dense, device, take
+
+
+class Objective:
+    """Regularised empirical risk of a linear model, on the mean-loss scale.
+
+    Parameters
+    ----------
+    design : Design
+        X with its intercept column, (n, dim).
+    y : array (n,) or (n, K)
+        Targets; -1/+1 for the logistic loss, class codes for the multinomial one.
+    loss : Loss
+    weights : array (n,)
+        Non-negative, summing to one.
+    penalty : array broadcastable to w
+        Curvature of the ridge term on the mean-loss scale: alpha / S or 1 / (C S) on
+        coefficients, 0 on the intercept. One column a target where targets differ.
+    shape : tuple
+        Shape of w: (dim,) or (dim, K).
+    """
+
+    def __init__(self, design, y, loss, weights, penalty, shape):
+        self.design, self.y, self.loss = design, y, loss
+        self.weights, self.penalty, self.shape = weights, penalty, tuple(shape)
+        self.n_rows, self.dim = design.shape
+        self.xp = design.xp
+
+    @property
+    def n_columns(self):
+        """Targets or classes; 1 when w is a vector."""
+        return self.shape[1] if len(self.shape) > 1 else 1
+
+    @property
+    def quadratic(self):
+        """Whether the Hessian is the same everywhere."""
+        return self.loss.code == 0
+
+    @property
+    def coupled(self):
+        """Whether the columns of w share one Hessian that is not block diagonal."""
+        return self.loss.code == 2
+
+    @property
+    def per_target(self):
+        """Whether each target has a penalty of its own."""
+        return self.penalty.ndim > 1 and self.penalty.shape[1] > 1
+
+    def zeros(self):
+        """The starting point w = 0."""
+        return self.design.rows.zeros(self.shape)
+
+    def ridge(self, w):
+        """Penalty times w."""
+        penalty = self.penalty
+        return (column(penalty, w) if penalty.ndim == 1 else penalty) * w
+
+    def expand(self, w):
+        """Value, gradient and curvature at w, from one read of X."""
+        value, eta, curvature, g = self.design.expand(
+            self.loss, w, self.y, self.weights
+        )
+        ridge = self.ridge(w)
+        value += 0.5 * float(self.xp.sum(ridge * w))
+        return Expansion(self, w, value, g + ridge, eta, curvature)
+
+    def value(self, w):
+        """F(w)."""
+        eta = self.design.dot(w)
+        value = self.design.rows.loss_sum(self.loss, eta, self.y, self.weights)
+        return value + 0.5 * float(self.xp.sum(self.ridge(w) * w))
+
+    def gradient(self, w):
+        """Gradient of F at w, the shape of w."""
+        return self.expand(w).gradient
+
+    def value_and_gradient(self, w):
+        """F(w) and its gradient."""
+        point = self.expand(w)
+        return point.value, point.gradient
+
+    def hessian_product(self, w):
+        """Function v -> H(w) v."""
+        return self.expand(w).product
+
+    def hessian_root(self, w, rows):
+        """Row block A with A'A an unbiased estimate of X' D X; see `Expansion.root`."""
+        return self.expand(w).root(rows)
+
+    def hessian_diagonal(self, w):
+        """Diagonal of X' D X, shape (dim,)."""
+        return self.expand(w).diagonal()
+
+    def hessian(self, w):
+        """Dense Hessian with the penalty, shape (dim, dim) or (K, dim, K, dim)."""
+        return self.expand(w).hessian()
+
+    def subset(self, rows):
+        """Objective of the given rows, in the same coordinates.
+
+        Weights are rescaled to sum to one and the total penalty is kept, so the penalty
+        grows on the mean-loss scale as rows become fewer.
+        """
+        s = take(self.weights, rows)
+        total = self.xp.sum(s)
+        return Objective(
+            self.design.subset(rows), take(self.y, rows), self.loss, s / total,
+            self.penalty / total, self.shape,
+        )
+
+
+class Expansion:
+    """Second-order expansion of an objective at w.
+
+    Attributes
+    ----------
+    value : float
+        F(w).
+    gradient : array, shape of w
+    eta : array (n,) or (n, K)
+        Margins.
+    """
+
+    def __init__(self, objective, w, value, gradient, eta, curvature):
+        self.objective, self.w, self.value = objective, w, value
+        self.gradient, self.eta, self._curvature = gradient, eta, curvature
+
+    @property
+    def row_curvature(self):
+        """Weighted curvature of every row, (n,); an upper bound if multinomial."""
+        f = self.objective
+        if f.coupled:
+            return f.weights * f.loss.curvature_bound(self._curvature)
+        return self._curvature
+
+    def product(self, v):
+        """H v, for v the shape of w or, for scalar losses, a block (dim, k)."""
+        f = self.objective
+        if not f.coupled:
+            return f.design.curved(self._curvature, v) + f.ridge(v)
+        t = f.loss.curvature_product(self._curvature, f.design.dot(v))
+        return f.design.adjoint(column(f.weights, t) * t) + f.ridge(v)
+
+    def loss_product(self, V):
+        """X' D X V for a block V (dim, k); the curvature bound if multinomial."""
+        return self.objective.design.curved(self.row_curvature, V)
+
+    def diagonal(self):
+        """Diagonal of X' D X over all rows, shape (dim,)."""
+        return self.objective.design.squares(self.row_curvature)
+
+    def root(self, rows):
+        """Row block A (b, dim) from the given rows, with E A'A = X' D X.
+
+        For the multinomial loss D is the scalar bound of each row's curvature, so that
+        one block serves all classes.
+        """
+        f = self.objective
+        d = take(self.row_curvature, rows) * (f.n_rows / len(rows))
+        return f.design.root(rows, d)
+
+    def hessian(self):
+        """Dense Hessian with the penalty, float64.
+
+        Shape (dim, dim), or (K dim, K dim) in class-major order if multinomial.
+        """
+        f, xp = self.objective, self.objective.xp
+        if not f.coupled:
+            H = f.design.gram(self._curvature)
+            return H + _diagonal_matrix(xp, xp.astype(f.penalty, H.dtype), H)
+        return _multinomial_hessian(f, self._curvature)
+
+    def slope_towards(self, other):
+        """Function t -> d/dt F(w + t d) with d = other.w - w, O(n) a call."""
+        f, xp = self.objective, self.objective.xp
+        change, d = other.eta - self.eta, other.w - self.w
+        ridge = f.ridge(d)
+        linear, quadratic = float(xp.sum(ridge * self.w)), float(xp.sum(ridge * d))
+
+        def derivative(t):
+            loss = f.design.rows.slope_sum(
+                f.loss, self.eta, change, t, f.y, f.weights
+            )
+            return loss + linear + t * quadratic
+
+        return derivative
+
+
+def _diagonal_matrix(xp, v, like):
+    eye = xp.eye(v.shape[0], dtype=like.dtype, device=device(like))
+    return eye * v[:, None]
+
+
+def _multinomial_hessian(f, P):
+    """Sum over rows of s_i (diag(p_i) - p_i p_i') kron x_i x_i', plus the penalty.
+
+    The first term is one Gram matrix a class, the second one symmetric product of the
+    rows p_i kron x_i. Where the intercept is unpenalised the sum over classes is a flat
+    direction; it gets unit curvature, which changes no minimiser from a start at 0.
+    """
+    xp, design, K = f.xp, f.design, f.n_columns
+    n, dim = design.shape
+    s = f.weights
+    penalty = f.penalty if f.penalty.ndim == 1 else f.penalty[:, 0]
+    penalty = xp.astype(penalty, xp.float64)
+    H = xp.zeros((K * dim, K * dim), dtype=xp.float64, device=device(s))
+    for k in range(K):
+        G = design.gram(s * P[:, k])
+        G = G + _diagonal_matrix(xp, penalty, G)
+        H[k * dim : (k + 1) * dim, k * dim : (k + 1) * dim] = G
+    block = max(64, 2**22 // (K * dim))
+    for lo in range(0, n, block):
+        hi = min(n, lo + block)
+        X = dense(design.root(np.arange(lo, hi), xp.ones_like(s[lo:hi])))
+        Q = P[lo:hi, :] * xp.sqrt(s[lo:hi])[:, None]
+        Z = xp.reshape(Q[:, :, None] * X[:, None, :], (hi - lo, K * dim))
+        H = H - Z.T @ Z
+    flat = xp.astype(penalty == 0, xp.float64)
+    ones = xp.ones((K, K), dtype=xp.float64, device=device(s)) / K
+    spread = _diagonal_matrix(xp, flat, H)
+    return H + xp.reshape(
+        ones[:, None, :, None] * spread[None, :, None, :], (K * dim, K * dim)
+    )

@@ -1,0 +1,237 @@
+"""The one loop around every solver: stopping rule, history, safeguards.
+
+A solver is a generator of `Step` records. `minimize` drives it, decides when the
+relative suboptimality is small enough, records what happened and returns the best
+iterate seen.
+"""
+
+import enum
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from .newton import suboptimality
+
+ROUNDING = 4 * np.finfo(np.float64).eps
+
+
+class Status(enum.Enum):
+    """How a run ended; ``advice`` is the sentence that the warning prints."""
+
+    CONVERGED = "converged"
+    MAX_ITER = "reached max_iter"
+    STAGNATED = "stopped making progress"
+    DIVERGED = "diverged"
+
+    @property
+    def advice(self):
+        """What the user can do."""
+        return _ADVICE[self]
+
+
+_ADVICE = {
+    Status.CONVERGED: "",
+    Status.MAX_ITER: "Increase max_iter, or use solver='auto'.",
+    Status.STAGNATED: (
+        "The rounding error of the data type leaves no further decrease: increase tol, "
+        "use float64 data, or a stronger penalty (larger alpha, smaller C)."
+    ),
+    Status.DIVERGED: (
+        "The last finite iterate is kept. Use solver='auto' or the solver's default "
+        "step size."
+    ),
+}
+
+
+@dataclass
+class Step:
+    """What a solver reports after a pass (stochastic) or an iteration (batch).
+
+    Attributes
+    ----------
+    w : array
+        Current iterate.
+    value, gradient : float, array or None
+        Objective and gradient at w, where the solver has them.
+    gap : float or None
+        The solver's estimate of F(w) - F*, on the scale of F.
+    reliable : bool
+        Whether ``gap`` may be believed as it stands (Newton decrement of the true
+        Hessian). Otherwise it is a lower estimate, and `minimize` certifies it.
+    passes : float
+        Passes over X so far.
+    step_size : float
+    refreshes : int
+        Preconditioners built so far.
+    """
+
+    w: Any
+    value: float | None = None
+    gradient: Any = None
+    gap: float | None = None
+    reliable: bool = False
+    passes: float = 0.0
+    step_size: float = math.nan
+    refreshes: int = 0
+
+
+class Solver(BaseEstimator):
+    """Base of all solvers: hyper-parameters only, nothing is stored while it runs.
+
+    Attributes
+    ----------
+    name : str
+        Name in the registry.
+    default_max_iter : int
+        Iterations (batch) or passes (stochastic) allowed where the user gives none.
+    """
+
+    name: str = ""
+    default_max_iter: int = 1000
+    uses_preconditioner: bool = False
+
+    def check(self, f):
+        """Raise ValueError where the solver cannot treat the objective f."""
+
+    def iterate(self, f, w, rng):
+        """Yield a `Step` after every pass or iteration, starting at w."""
+        raise NotImplementedError
+
+
+@dataclass
+class Result:
+    """Outcome of `minimize`.
+
+    Attributes
+    ----------
+    w : array
+        Best iterate seen.
+    status : Status
+    n_iter : int
+    n_passes : float
+    gap : float
+        Estimated relative suboptimality of the last iterate.
+    history : dict of ndarray
+        ``passes``, ``seconds``, ``objective``, ``gap`` (relative), ``step_size`` and
+        ``refreshes`` after every iteration.
+    """
+
+    w: Any
+    status: Status
+    n_iter: int
+    n_passes: float
+    gap: float
+    history: dict = field(default_factory=dict)
+
+
+_COLUMNS = ("passes", "seconds", "objective", "gap", "step_size", "refreshes")
+
+
+class _Run:
+    """Record of one run: clock, history, best iterate."""
+
+    def __init__(self, f, tol, callback):
+        self.f, self.tol, self.callback = f, tol, callback
+        self.start = time.perf_counter()
+        self.rows = []
+        self.best, self.best_value = None, math.inf
+        self.floor = 0.0
+        self.retry_below = math.inf
+
+    def accept(self, step):
+        """Record the step; the relative gap, or NaN where nothing is known yet."""
+        value, point = step.value, None
+        if value is None:
+            point = self.f.expand(step.w)
+            value, step.gradient = point.value, point.gradient
+            step.passes += 1
+        if not self.rows:
+            self.floor = ROUNDING * abs(value)
+        if value < self.best_value:
+            self.best, self.best_value = step.w, value
+        gap = math.nan if step.gap is None else step.gap
+        target = max(self.tol * abs(value), self.floor)
+        if not step.reliable and math.isfinite(value) and not gap > target:
+            gap = self._certify(step, point, gap, target)
+        relative = gap / abs(value) if value else (0.0 if gap == 0 else math.inf)
+        seconds = time.perf_counter() - self.start
+        row = (step.passes, seconds, value, relative, step.step_size, step.refreshes)
+        self.rows.append(row)
+        if self.callback is not None:
+            self.callback(dict(zip(_COLUMNS, row, strict=True)))
+        return math.isfinite(value), gap <= target
+
+    def _certify(self, step, point, gap, target):
+        """Measure the Newton decrement, unless the last measurement says: too early."""
+        if gap > self.retry_below:
+            return math.nan
+        point = point or self.f.expand(step.w)
+        measured, passes = suboptimality(point, target)
+        step.passes += passes
+        if measured > target and math.isfinite(gap):
+            self.retry_below = 0.5 * gap * target / measured
+        return measured
+
+    def result(self, status):
+        """Close the record."""
+        columns = zip(*self.rows, strict=True) if self.rows else [()] * len(_COLUMNS)
+        history = {
+            name: np.array(values, dtype=int if name == "refreshes" else float)
+            for name, values in zip(_COLUMNS, columns, strict=True)
+        }
+        last = self.rows[-1] if self.rows else (0.0, 0.0, math.nan, math.nan)
+        return Result(self.best, status, len(self.rows), last[0], last[3], history)
+
+
+def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=None):
+    """Minimise an objective until its relative suboptimality is at most ``tol``.
+
+    A fit has converged when (F(w) - F*) / F(w) <= tol, with F(w) - F* estimated by the
+    Newton decrement 1/2 g' H^-1 g: exact for the squared error, asymptotically exact for
+    the others. The rule is the same for every solver.
+
+    Parameters
+    ----------
+    f : Objective
+    solver : Solver
+    w0 : array, default=None
+        Start; zeros by default.
+    tol : float, default=1e-6
+        Relative suboptimality of the objective.
+    max_iter : int, default=None
+        Iterations (batch solvers) or epochs (stochastic ones); None for the solver's own
+        default.
+    rng : numpy.random.Generator, default=None
+        Source of all randomness; seeded with 0 by default.
+    callback : callable, default=None
+        Called with a dict of the latest history entries after every iteration.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ValueError
+        If the solver cannot treat this objective.
+    """
+    solver.check(f)
+    rng = np.random.default_rng(0) if rng is None else rng
+    limit = solver.default_max_iter if max_iter is None else max_iter
+    run = _Run(f, tol, callback)
+    w = f.zeros() if w0 is None else w0
+    run.best = w
+    for step in solver.iterate(f, w, rng):
+        finite, converged = run.accept(step)
+        if not finite:
+            return run.result(Status.DIVERGED)
+        if converged:
+            run.best = step.w
+            return run.result(Status.CONVERGED)
+        if len(run.rows) >= limit:
+            return run.result(Status.MAX_ITER)
+    return run.result(Status.STAGNATED)

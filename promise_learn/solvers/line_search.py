@@ -1,0 +1,67 @@
+"""Step along a Newton direction, judged on margins that are already in memory."""
+
+import math
+
+from .._arrays import namespace
+
+ARMIJO = 1e-4
+ROUNDING = 1e-14
+
+
+def advance(f, point, d):
+    """Expansion at the next iterate w + t d, and t.
+
+    The unit step is tried first, with everything that the next iteration needs from the
+    same read of X. Where the slope at its end shows that it falls well short of the
+    minimum along d, or overshoots it, the line is searched on X w and X d: O(n) a trial.
+
+    Parameters
+    ----------
+    f : Objective
+    point : Expansion
+    d : array, shape of w
+        Descent direction.
+
+    Returns
+    -------
+    Expansion or None
+        None where no step decreases F beyond rounding.
+    float
+        Step length.
+    """
+    xp = namespace(d)
+    slope = float(xp.sum(point.gradient * d))
+    if not slope < 0:
+        return None, 0.0
+    trial = f.expand(point.w + d)
+    end = float(xp.sum(trial.gradient * d))
+    noise = ROUNDING * abs(point.value)
+    decreased = trial.value <= point.value + ARMIJO * slope + noise
+    if decreased and abs(end) <= 0.5 * abs(slope):
+        return trial, 1.0
+    t = _stationary(point.slope_towards(trial), slope, end)
+    if abs(t - 1.0) > 0.1:
+        trial = f.expand(point.w + t * d)
+    return (trial, t) if trial.value <= point.value + noise else (None, 0.0)
+
+
+def _stationary(derivative, slope, end, trials=30):
+    """Step t > 0 at which a convex function's derivative has fallen tenfold.
+
+    ``slope`` < 0 is its derivative at 0, ``end`` that at 1. Regula falsi inside a
+    bracket, kept off its ends.
+    """
+    lo, hi, below, above = 0.0, 1.0, slope, end
+    while above < 0 and trials:
+        lo, hi, below = hi, 2 * hi, above
+        above, trials = derivative(hi), trials - 1
+    t = hi
+    while trials and abs(above if t == hi else below) > 0.1 * abs(slope):
+        share = -below / (above - below) if math.isfinite(above) else 0.1
+        t = lo + min(max(share, 0.1), 0.9) * (hi - lo)
+        value, trials = derivative(t), trials - 1
+        if value < 0:
+            lo, below = t, value
+        else:
+            hi, above = t, value
+    return t

@@ -1,0 +1,71 @@
+"""Nystrom-preconditioned conjugate gradients for ridge regression."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..linalg.cg import pcg
+from .base import Solver, Step
+from .sketch import curvature_inverse
+
+RESTART = 1e-10
+
+
+@dataclass(repr=False, eq=False)
+class NystromPCG(Solver):
+    """Conjugate gradients on the normal equations, all targets in one product.
+
+    Every target has step lengths of its own, and one that has converged stops moving.
+    When the error has fallen by ten orders CG starts again from the gradient that X
+    itself gives, which removes the rounding of the recursion.
+
+    Parameters
+    ----------
+    preconditioner : str, Preconditioner or None, default="auto"
+        "auto" is the Nystrom approximation of the whole Hessian, of adaptive rank, on
+        equilibrated columns; None is plain conjugate gradients.
+
+    Raises
+    ------
+    ValueError
+        If the loss is not the squared error.
+
+    References
+    ----------
+    Frangella, Tropp and Udell, Randomized Nystrom preconditioning, SIAM J. Matrix Anal.
+    Appl. 44 (2023), algorithm 5.2.
+    """
+
+    preconditioner: Any = "auto"
+
+    name = "nystrom-pcg"
+    default_max_iter = 5000
+    uses_preconditioner = True
+
+    def check(self, f):
+        """Accept the squared error only."""
+        if not f.quadratic:
+            raise ValueError(
+                "solver='nystrom-pcg' solves squared-error problems only: use "
+                "'newton-cg' or 'auto'."
+            )
+
+    def iterate(self, f, w, rng):
+        """Yield a `Step` every iteration of conjugate gradients."""
+        point = f.expand(w)
+        inverse, passes = curvature_inverse(self.preconditioner, point, rng)
+        passes += 1
+        while True:
+            first = None
+            for it in pcg(point.product, -point.gradient, inverse):
+                passes += 1
+                first = first or it.decrease + it.gap
+                yield Step(
+                    point.w + it.x, point.value - it.decrease, None, it.gap, True,
+                    passes, 1.0, 1,
+                )
+                if it.gap <= RESTART * first:
+                    break
+            before = point.value
+            point, passes = f.expand(point.w + it.x), passes + 1
+            if not point.value < before:
+                return

@@ -1,0 +1,71 @@
+"""Fewer rows than columns: the same problem in n unknowns.
+
+The penalty is a multiple of the identity and the minimiser lies in the row space, so
+with Z Z' = V L V' and beta = L^-1/2 V'Z w the objective is that of the n x n design
+V L^1/2, with the same value and the same penalty; w = Z' V L^-1/2 beta.
+"""
+
+import numpy as np
+
+from .._arrays import dense
+from ..design import Design
+from ..objective import Objective
+
+
+def applies(f):
+    """Whether the objective has fewer rows than columns and one penalty for all."""
+    if f.n_rows >= f.dim - 1:
+        return False
+    coefficients = f.penalty[: f.design.rows.shape[1], ...]
+    first = coefficients[:1, ...]
+    return f.design.scale is None and bool(f.xp.all(coefficients == first))
+
+
+def reduced(f):
+    """The equivalent objective in at most n unknowns, and the map of its w to w.
+
+    Parameters
+    ----------
+    f : Objective
+        One for which `applies` holds.
+
+    Returns
+    -------
+    Objective
+    callable
+        ``lift(beta)`` gives w.
+    callable
+        ``project(w)`` gives the beta with the same margins, for w in the row space.
+    """
+    design, xp = f.design, f.xp
+    rows, p = design.rows, design.rows.shape[1]
+    K = xp.astype(dense(rows.X @ rows.X.T), xp.float64)
+    if design.shift is not None:
+        cross = xp.astype(rows.X @ xp.astype(design.shift, rows.X.dtype), xp.float64)
+        square = xp.sum(xp.astype(design.shift, xp.float64) ** 2)
+        K = K - cross[:, None] - cross[None, :] + square
+    values, vectors = xp.linalg.eigh(K)
+    kept = int(xp.sum(values > f.n_rows * np.finfo(float).eps * values[-1]))
+    values, vectors = values[f.n_rows - kept :], vectors[:, f.n_rows - kept :]
+    root = xp.sqrt(values)
+    dtype = rows.vector_dtype
+    small = Design(xp.astype(vectors * root[None, :], rows.X.dtype), intercept=design.intercept)
+    penalty = xp.concat([f.penalty[:1, ...]] * kept + [f.penalty[p:, ...]], axis=0)
+    shape = (small.shape[1], *f.shape[1:])
+    g = Objective(small, f.y, f.loss, f.weights, penalty, shape)
+    inverse = xp.astype(vectors / root[None, :], dtype)
+
+    def lift(beta):
+        w = design.adjoint(inverse @ beta[:kept, ...])
+        return xp.concat([w[:p, ...], beta[kept:, ...]], axis=0)
+
+    def project(w):
+        u, constant = w[:p, ...], w[p:, ...]
+        eta = rows.dot(u)
+        if design.shift is not None:
+            eta = eta - (design.shift @ u)
+        return xp.concat([inverse.T @ eta, constant], axis=0)
+
+    return g, lift, project
+
+
