@@ -5,8 +5,12 @@ array-API array stays in its namespace. A *row block* below is a dense (b, p) ar
 CSR matrix of SciPy or CuPyX; the functions that take one hide which it is.
 """
 
+from contextlib import nullcontext
+
 import array_api_compat
 import numpy as np
+
+INT32_MAX = 2**31 - 1
 
 
 def is_sparse(X):
@@ -24,26 +28,41 @@ def device(X):
     return array_api_compat.device(X.data if is_sparse(X) else X)
 
 
+def current(X):
+    """Context in which X's device is the current one; only CuPy knows such a thing."""
+    return device(X) if is_cupy(X) else nullcontext()
+
+
 def is_numpy(X):
     """Whether X lives in host memory as NumPy or SciPy data."""
     return isinstance(X.data if is_sparse(X) else X, np.ndarray)
 
 
+def is_cupy(X):
+    """Whether X lives on a GPU as CuPy or CuPyX data."""
+    return array_api_compat.is_cupy_array(X.data if is_sparse(X) else X)
+
+
 def as_numpy(x):
-    """Copy x to a NumPy array on the host (no copy when it is one)."""
-    if isinstance(x, np.ndarray):
-        return x
-    if hasattr(x, "get"):
-        return x.get()
-    if hasattr(x, "__array__"):
+    """Array or numbers as a NumPy array on the host (no copy when it is one)."""
+    if isinstance(x, np.ndarray) or not hasattr(x, "__dlpack__"):
         return np.asarray(x)
-    return np.from_dlpack(array_api_compat.to_device(x, "cpu"))
+    if array_api_compat.is_torch_array(x):
+        x = array_api_compat.to_device(x, "cpu")
+    return x.get() if is_cupy(x) else np.from_dlpack(x)
 
 
 def like(values, X, dtype=None):
-    """Host values as an array of X's namespace, device and dtype."""
-    xp = namespace(X)
-    return xp.asarray(np.asarray(values), dtype=dtype or X.dtype, device=device(X))
+    """Array of any kind, or numbers, in X's namespace, device and dtype."""
+    xp, dtype = namespace(X), dtype or X.dtype
+    if type(values) is type(X) and device(values) == device(X):
+        return xp.astype(values, dtype, copy=False)
+    return xp.asarray(as_numpy(values), dtype=dtype, device=device(X))
+
+
+def beside(values, X):
+    """Array of any kind, or numbers, in X's namespace and device; dtype kept."""
+    return namespace(X).asarray(as_numpy(values), device=device(X))
 
 
 def zeros(shape, X, dtype=None):
@@ -58,7 +77,7 @@ def normal(rng, shape, X):
 
 def take(x, rows):
     """Rows of a vector, matrix or row block at the given host indices."""
-    if is_numpy(x) or is_sparse(x) or hasattr(x, "get"):
+    if is_numpy(x) or is_sparse(x):
         return x[rows]
     xp = namespace(x)
     return xp.take(x, xp.asarray(rows, device=device(x)), axis=0)
@@ -74,17 +93,23 @@ def dense(A):
     return A.toarray() if is_sparse(A) else A
 
 
+def compact(A):
+    """CSR without duplicates, 32-bit indices where they fit; copied only if changed."""
+    if not A.has_canonical_format:
+        A = A.copy()
+        A.sum_duplicates()
+    if A.indices.dtype != np.int32 and max(A.nnz, *A.shape) <= INT32_MAX:
+        small = (A.data, A.indices.astype(np.int32), A.indptr.astype(np.int32))
+        A = type(A)(small, shape=A.shape)
+    return A
+
+
 def scale_rows(A, v):
     """Row block diag(v) A."""
     if not is_sparse(A):
         return A * v[:, None]
     B = A.copy()
-    B.data *= namespace(B).repeat(
-        v,
-        np.diff(A.indptr)
-        if is_numpy(A)
-        else ((A.indptr[1:] - A.indptr[:-1]).get().tolist()),
-    )
+    B.data *= v[A.tocoo(copy=False).row]
     return B
 
 
@@ -147,11 +172,45 @@ def identity(dim, X):
     return namespace(X).eye(dim, dtype=X.dtype, device=device(X))
 
 
+def solve_triangular(L, B, transposed=False):
+    """L^-1 B, or L'^-1 B, for a lower triangular L and B of shape (n,) or (n, k).
+
+    The array standard has no triangular solve; where there is none LU factors serve.
+    """
+    if is_numpy(L):
+        from scipy import linalg
+    elif is_cupy(L):
+        from cupyx.scipy import linalg
+    else:
+        return namespace(L).linalg.solve(L.T if transposed else L, B)
+    trans = int(transposed)
+    return linalg.solve_triangular(L, B, trans, lower=True, check_finite=False)
+
+
+def cholesky_solve(L, B):
+    """(L L')^-1 B for a lower triangular L and B of shape (n,) or (n, k)."""
+    if not is_numpy(L):
+        return solve_triangular(L, solve_triangular(L, B), transposed=True)
+    from scipy.linalg import lapack
+
+    # L.T is column-major where L is row-major: LAPACK reads it without a copy
+    return lapack.dpotrs(L.T, B, lower=0)[0]
+
+
+def add_diagonal(A, v):
+    """A + diag(v) for a square dense A and v of shape (n,)."""
+    if not is_numpy(A):
+        return A + identity(A.shape[0], A) * v[:, None]
+    out = np.array(A, order="C")
+    out.reshape(-1)[:: A.shape[0] + 1] += v
+    return out
+
+
 def _sparse_library(X):
     """Return the sparse matrices that go with X, None where there are none."""
     if is_numpy(X):
         from scipy import sparse
-    elif hasattr(X, "get"):
+    elif is_cupy(X):
         from cupyx.scipy import sparse
     else:
         return None

@@ -1,48 +1,59 @@
 """The one fit path: validate, build the objective, minimise, store, warn."""
 
 import math
+import sys
 import warnings
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from ._arrays import as_numpy, is_sparse, like, namespace
+from ._arrays import as_numpy, current, is_sparse, like, namespace
 from ._compat import (
     boolean,
     check_parameters,
+    check_same_namespace,
     choice,
-    class_weights,
     instance,
     integer,
     none,
     random_source,
     real,
     validate,
-    validate_weights,
 )
 from .design import Design
+from .losses import Loss
 from .objective import Objective
 from .preconditioners import Preconditioner, resolve_preconditioner
-from .solvers import Solver, Status, minimize, resolve_solver
+from .solvers import SOLVERS, Solver, Status, minimize, resolve_solver
 
 COMMON = {
     "fit_intercept": boolean,
     "tol": real(0, math.inf, "neither"),
     "max_iter": integer(1) | none,
-    "solver": choice("auto") | instance(str, Solver),
+    "solver": choice("auto", *SOLVERS) | instance(Solver),
     "preconditioner": instance(str, Preconditioner) | none,
     "warm_start": boolean,
     "random_state": random_source,
     "verbose": boolean | integer(0),
 }
 
+SEPARATED = 1e-6
+"""Mean loss below which perfectly separated classes are worth a warning."""
+
+
+def check_common(estimator, extra):
+    """Validate the parameters of an estimator; names of preconditioners as well."""
+    check_parameters(estimator, COMMON | extra)
+    if estimator.preconditioner != "auto":
+        resolve_preconditioner(estimator.preconditioner)
+
 
 def generator(random_state):
     """Return the NumPy Generator of an int, None, RandomState or Generator."""
-    if isinstance(random_state, np.random.Generator):
-        return random_state
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31, size=4))
     return np.random.default_rng(random_state)
@@ -60,23 +71,13 @@ def unchanged_on_failure(estimator):
         raise
 
 
-def design_of(X, weights, fit_intercept):
-    """Lazily centred design matrix; sparse data keep their own origin."""
-    shift = None
-    design = Design(X)
-    if fit_intercept and not is_sparse(X):
-        shift = design.rows.means(weights)
-    return Design(design.rows, shift, intercept=fit_intercept)
+@dataclass
+class Task:
+    """What an estimator asks to be minimised.
 
-
-def fit_objective(estimator, X, y, loss, weights, strength, n_columns):
-    """Minimise, and store coefficients and what happened on the estimator.
-
-    Parameters
+    Attributes
     ----------
-    estimator : BaseEstimator
-        Carries ``COMMON`` parameters.
-    X : validated array or CSR
+    X : validated array or CSR matrix (n, p)
     y : array (n,) or (n, K)
         As the loss takes it.
     loss : Loss
@@ -84,62 +85,89 @@ def fit_objective(estimator, X, y, loss, weights, strength, n_columns):
         Sample weights, not normalised.
     strength : float or array (K,)
         Total penalty: alpha of Ridge, 1 / C of logistic regression.
-    n_columns : int or None
-        Columns of w, None where w is a vector.
+    columns : int or None
+        Columns of the coefficients, None where they are a vector.
+    """
+
+    X: Any
+    y: Any
+    loss: Loss
+    weights: Any
+    strength: Any
+    columns: int | None = None
+
+
+def fit_objective(estimator, task):
+    """Minimise, and store on the estimator what happened.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Carries the parameters of ``COMMON``; gets ``solver_``, ``history_`` and
+        ``n_iter_``.
+    task : Task
 
     Returns
     -------
     coef : array (p,) or (p, K)
-    intercept : array () or (K,)
+    intercept : array () or (K,), or 0.0 where none is fitted
     """
-    total = float(namespace(weights).sum(weights))
-    weights = weights / total
-    design = design_of(X, weights, estimator.fit_intercept)
-    f = Objective(
-        design, y, loss, weights,
-        _penalty(design, strength, total),
-        (design.shape[1],) if n_columns is None else (design.shape[1], n_columns),
-    )
+    f, origin = _objective(task, estimator.fit_intercept)
     solver = resolve_solver(estimator.solver, estimator.preconditioner, f)
     result = minimize(
-        f, solver, _start(estimator, f), tol=estimator.tol,
-        max_iter=estimator.max_iter, rng=generator(estimator.random_state),
+        f,
+        solver,
+        _start(estimator, f, origin),
+        tol=estimator.tol,
+        max_iter=estimator.max_iter,
+        rng=generator(estimator.random_state),
         callback=_printer(solver) if estimator.verbose else None,
     )
     estimator.solver_ = solver.name
     estimator.history_ = result.history
     estimator.n_iter_ = max(result.n_iter, 1)
-    _warn(estimator, solver, result)
-    u, offset = design.inner(result.w)
-    return u, offset
+    _warn(estimator, f, solver, result)
+    coef, intercept = f.design.inner(result.w)
+    return coef, intercept + origin
 
 
-def _penalty(design, strength, total):
-    """Curvature of the ridge term for every coefficient, 0 at the intercept."""
-    rows = design.rows
-    p = rows.shape[1]
-    per_target = np.ndim(strength) > 0
-    host = np.zeros((design.shape[1], np.size(strength)) if per_target else design.shape[1])
-    host[:p] = np.asarray(strength, dtype=float) / total
-    return like(host, rows.zeros((1,)))
+def _objective(task, fit_intercept):
+    """Objective of a task, and the origin that the intercept is measured from.
+
+    With an intercept, dense columns are centred lazily (sparse data keep their zeros)
+    and the targets of the squared error by their mean: neither changes the
+    coefficients, and both spare the digits that a large offset would take.
+    """
+    total = float(namespace(task.weights).sum(task.weights))
+    weights = task.weights / total
+    design, y, origin = Design(task.X, intercept=fit_intercept), task.y, 0.0
+    if fit_intercept and not is_sparse(task.X):
+        design = Design(design.rows, design.rows.means(weights), intercept=True)
+    if fit_intercept and task.loss.code == 0:
+        origin = weights @ y
+        y = y - origin
+    dim = design.shape[1]
+    penalty = np.zeros((dim, *np.shape(task.strength)))
+    penalty[: task.X.shape[1]] = task.strength / total
+    penalty = like(penalty, design.rows.zeros((1,)))
+    shape = (dim,) if task.columns is None else (dim, task.columns)
+    return Objective(design, y, task.loss, weights, penalty, shape), origin
 
 
-def _start(estimator, f):
-    """Previous solution in the coordinates of f, where warm_start finds one that fits."""
+def _start(estimator, f, origin):
+    """Previous solution in the coordinates of f; None if there is none that fits."""
     if not estimator.warm_start or not hasattr(estimator, "coef_"):
         return None
-    anchor = f.zeros()
-    coef = as_numpy(estimator.coef_)
-    coef = coef.T.reshape(coef.T.shape if len(f.shape) > 1 else (-1,))
-    p = f.design.rows.shape[1]
-    if coef.shape != (p, *f.shape[1:]):
+    coef = np.atleast_2d(as_numpy(estimator.coef_)).T.astype(float)
+    if coef.shape != (f.design.rows.shape[1], f.n_columns):
         return None
-    if not f.design.intercept:
-        return like(coef, anchor)
-    intercept = np.reshape(as_numpy(np.asarray(estimator.intercept_)), (1, *f.shape[1:]))
-    if f.design.shift is not None:
-        intercept = intercept + as_numpy(f.design.shift) @ coef
-    return like(np.concatenate([coef, intercept]), anchor)
+    if f.design.intercept:
+        intercept = as_numpy(estimator.intercept_) - as_numpy(origin)
+        if f.design.shift is not None:
+            intercept = intercept + as_numpy(f.design.shift) @ coef
+        row = np.broadcast_to(intercept, (1, f.n_columns))
+        coef = np.concatenate([coef, row])
+    return like(coef.reshape(f.shape), f.zeros())
 
 
 def _printer(solver):
@@ -152,40 +180,73 @@ def _printer(solver):
     return show
 
 
-def _warn(estimator, solver, result):
-    if result.status is Status.CONVERGED:
-        return
-    warnings.warn(
-        f"{solver.name} {result.status.value} after {result.n_iter} iterations "
-        f"({result.n_passes:.0f} passes over the data): estimated relative "
-        f"suboptimality {result.gap:.1e}, requested tol {estimator.tol:.1e}. "
-        f"{result.status.advice}",
-        ConvergenceWarning,
-        stacklevel=5,
+def _warn(estimator, f, solver, result):
+    """Warn at most once: of a tol not reached, of perfect separation, or of both."""
+    advice = _separation(f, result) or result.status.advice
+    if result.status is not Status.CONVERGED:
+        advice = (
+            f"{solver.name} {result.status.value} after {result.n_iter} iterations "
+            f"({result.n_passes:.0f} passes over the data): estimated relative "
+            f"suboptimality {result.gap:.1e}, requested tol {estimator.tol:.1e}. "
+        ) + advice
+    if advice:
+        warnings.warn(advice, ConvergenceWarning, stacklevel=_caller_level())
+
+
+def _separation(f, result):
+    """Advice for classes that a plane separates while hardly any penalty binds.
+
+    A row on the wrong side has a loss of log 2 at least, so a mean loss below log 2
+    times the smallest weight proves separation.
+    """
+    value = np.fmin.reduce(result.history["objective"], initial=math.inf)
+    if f.loss.code == 0 or value >= SEPARATED:
+        return ""
+    weights = as_numpy(f.weights)
+    if value >= math.log(2) * weights[weights > 0].min():
+        return ""
+    return (
+        "The classes are separated perfectly, so only the penalty bounds the "
+        "coefficients: decrease C for a meaningful model."
     )
 
 
-def margins(estimator, X):
-    """Decision values X coef' + intercept, in the namespace of X."""
+def _caller_level():
+    """Stack level, for a warning of the function that asks, of the user's line."""
+    package, level, frame = __name__.partition(".")[0] + ".", 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(package):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def score_on_host(metric, estimator, X, y, sample_weight):
+    """Score predictions by a metric's name; the metrics take no arrays of a device."""
+    from sklearn import metrics  # as slow to import as the rest, and rarely needed
+
+    if sample_weight is not None:
+        sample_weight = as_numpy(sample_weight)
+    metric, prediction = getattr(metrics, metric), as_numpy(estimator.predict(X))
+    return metric(as_numpy(y), prediction, sample_weight=sample_weight)
+
+
+def margins(estimator, X, method):
+    """Decision values X coef' + intercept, in the namespace of X.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Fitted or not; NotFittedError if not.
+    X : array-like or sparse matrix
+    method : str
+        Called by the user, for the error message.
+
+    Returns
+    -------
+    array (n,) or (n, K)
+    """
     check_is_fitted(estimator)
-    X = validate(estimator, X, reset=False)
-    coef, intercept = estimator.coef_, estimator.intercept_
-    return X @ (coef if coef.ndim == 1 else coef.T) + intercept
-
-
-def check_common(estimator, extra):
-    """Validate the parameters of an estimator; names of preconditioners as well."""
-    check_parameters(estimator, COMMON | extra)
-    if estimator.preconditioner != "auto":
-        resolve_preconditioner(estimator.preconditioner)
-
-
-__all__ = [
-    "check_common",
-    "class_weights",
-    "fit_objective",
-    "margins",
-    "unchanged_on_failure",
-    "validate",
-    "validate_weights",
-]
+    with current(X):
+        X = validate(estimator, X, reset=False)
+        check_same_namespace(X, estimator, method)
+        coef, intercept = estimator.coef_, estimator.intercept_
+        return X @ (coef if coef.ndim == 1 else coef.T) + intercept

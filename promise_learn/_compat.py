@@ -1,8 +1,8 @@
 """Every private scikit-learn name that the package touches, and stand-ins for others.
 
-``check_sample_weight`` is scikit-learn's private ``_check_sample_weight``. Its validation
-of parameters is private on purpose, so a small table-driven one with the same error
-wording lives here.
+``check_sample_weight`` is scikit-learn's private ``_check_sample_weight``. How it
+validates parameters is private on purpose, so a small table-driven validation with the
+same error wording lives here.
 """
 
 import numbers
@@ -12,12 +12,12 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
-from sklearn.utils.class_weight import compute_class_weight
+from array_api_compat import is_array_api_obj
+from sklearn import get_config
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
 
-from ._arrays import as_numpy, is_sparse, like, zeros
+from ._arrays import as_numpy, compact, device, is_sparse, like, namespace
 
 __all__ = [
     "Constraint",
@@ -25,8 +25,8 @@ __all__ = [
     "array",
     "boolean",
     "check_parameters",
+    "check_same_namespace",
     "check_sample_weight",
-    "class_weights",
     "choice",
     "instance",
     "integer",
@@ -148,7 +148,8 @@ def check_parameters(estimator: object, constraints: dict[str, Constraint]) -> N
             )
 
 
-INT32_MAX = 2**31 - 1
+NO_TARGET = "no_validation"
+"""What scikit-learn's `validate_data` takes for "there is no y here"."""
 
 
 def _on_device(X):
@@ -157,13 +158,13 @@ def _on_device(X):
 
 
 def _float_types(X):
-    if is_sparse(X) or not hasattr(X, "__array_namespace__"):
-        return [np.float64, np.float32]
-    xp = array_namespace(X)
+    """Types to keep: of X's namespace where scikit-learn leaves it there."""
+    kept = get_config()["array_api_dispatch"] and is_array_api_obj(X)
+    xp = namespace(X) if kept else np
     return [xp.float64, xp.float32]
 
 
-def validate(estimator, X, y=None, *, reset=True, **options):
+def validate(estimator, X, y=NO_TARGET, *, reset=True, **options):
     """Validate X, and y when given, with scikit-learn's own checks and errors.
 
     float32 and float64 are kept, everything else becomes float64. Sparse X becomes CSR
@@ -175,7 +176,8 @@ def validate(estimator, X, y=None, *, reset=True, **options):
     estimator : BaseEstimator
         Gets ``n_features_in_`` (and ``feature_names_in_``).
     X : array-like or sparse matrix
-    y : array-like, default=None
+    y : array-like, optional
+        None is an error.
     reset : bool, default=True
         False in predict: X must look like the X of fit.
     **options
@@ -185,106 +187,100 @@ def validate(estimator, X, y=None, *, reset=True, **options):
     -------
     X, or (X, y) when y was given
     """
-    if _on_device(X):
-        return _validate_on_device(estimator, X, y, reset)
+    alone = isinstance(y, str) and y == NO_TARGET
+    if _on_device(X) and y is not None:
+        X, y = _validate_on_device(estimator, X, y, reset, **options)
+        return X if alone else (X, y)
+    if is_sparse(y):
+        raise ValueError("Sparse y is not supported: pass y.toarray().")
     checked = validate_data(
         estimator,
         X,
-        "no_validation" if y is None else y,
+        y,
         accept_sparse="csr",
         dtype=_float_types(X),
         reset=reset,
         **options,
     )
-    X, y = checked if y is not None else (checked, None)
+    X, y = (checked, y) if alone else checked
     if is_sparse(X):
         X = _canonical(X)
-    return X if y is None else (X, y)
+    return X if alone else (X, y)
 
 
 def _canonical(X):
-    """CSR without duplicates, 32-bit indices where they fit; copied only if changed."""
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    if X.indices.dtype != np.int32 and max(X.nnz, *X.shape) <= INT32_MAX:
-        small = (X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32))
-        X = type(X)(small, shape=X.shape)
-    return X
+    """Compact CSR, checked: compiled code would follow a wrong index beyond X."""
+    try:
+        X.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"X is not a valid CSR matrix: {error}") from error
+    return compact(X)
 
 
-def _validate_on_device(estimator, X, y, reset):
-    import cupy
-
-    validate_data(estimator, X, skip_check_array=True, reset=reset)
-    if is_sparse(X):
-        X = X.tocsr()
-    if X.dtype.kind == "c":
-        raise ValueError("Complex data not supported")
+def _validate_on_device(estimator, X, y, reset, multi_output=False, **_):
+    """Scikit-learn's checks of X and y, in the words of CuPy."""
     if X.ndim != 2:
         raise ValueError(f"Expected 2D array, got {X.ndim}D array instead")
+    validate_data(estimator, X, skip_check_array=True, reset=reset)
+    if hasattr(X, "tocsr"):
+        X = compact(X.tocsr())
     if min(X.shape) == 0:
-        raise ValueError(
-            f"Found array with shape {X.shape} while a minimum of 1 is required."
-        )
+        raise ValueError(f"Found array with shape {X.shape}: at least 1 is required.")
+    _check_values(X.data if is_sparse(X) else X, "X")
     if X.dtype not in (np.float32, np.float64):
         X = X.astype(np.float64)
-    if not bool(cupy.isfinite(X.data if is_sparse(X) else X).all()):
-        raise ValueError("Input X contains NaN or infinity.")
-    if y is None:
-        return X
-    y = cupy.asarray(y)
-    if len(y) != X.shape[0]:
-        raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: "
-            f"{[X.shape[0], len(y)]}"
-        )
-    if y.dtype.kind == "f" and not bool(cupy.isfinite(y).all()):
-        raise ValueError("Input y contains NaN or infinity.")
+    if isinstance(y, str):
+        return X, y
+    y = y if _on_device(y) else as_numpy(y)
+    if not 1 <= y.ndim <= 1 + multi_output:
+        raise ValueError(f"y should be a 1d array, got shape {y.shape} instead.")
+    check_consistent_length(X, y)
+    _check_values(y, "y")
     return X, y
+
+
+def _check_values(values, name):
+    if values.dtype.kind == "c":
+        raise ValueError("Complex data not supported")
+    if values.dtype.kind == "f" and not bool(namespace(values).isfinite(values).all()):
+        raise ValueError(f"Input {name} contains NaN or infinity.")
 
 
 def validate_weights(sample_weight, X):
     """Weights of the rows, non-negative and not all zero, beside X.
 
+    Parameters
+    ----------
+    sample_weight : array-like (n,), float or None
+    X : validated array or CSR matrix
+
     Returns
     -------
-    array (n,), float64 on the host, the type of X elsewhere
+    array (n,), float64
     """
-    if not is_sparse(X) and not isinstance(X, np.ndarray) or _on_device(X):
-        n = X.shape[0]
-        if sample_weight is None:
-            return zeros((n,), X) + 1
-        host = np.asarray(as_numpy(sample_weight), dtype=np.float64)
+    n = X.shape[0]
+    if sample_weight is None:
+        weights = np.ones(n)
+    else:
+        if not np.isscalar(sample_weight):
+            sample_weight = as_numpy(sample_weight)
         anchor = np.zeros((n, 1))
-        return like(validate_weights(host, anchor), X)
-    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
-    if sample_weight is not None:
+        weights = check_sample_weight(sample_weight, anchor, dtype=np.float64)
         if (weights < 0).any():
             raise ValueError("Negative values in data passed to `sample_weight`")
         if not weights.any():
             raise ValueError("sample_weight is zero everywhere: no row is left to fit.")
-    return weights
+    return like(weights, X, namespace(X).float64)
 
 
-def class_weights(class_weight, classes, codes, weights):
-    """Multiply sample weights by the weight of each row's class.
-
-    Parameters
-    ----------
-    class_weight : dict, "balanced" or None
-    classes : ndarray (K,)
-    codes : ndarray (n,)
-        Class number of every row.
-    weights : ndarray (n,)
-
-    Returns
-    -------
-    ndarray (n,)
-    """
-    if class_weight is None:
-        return weights
-    factors = compute_class_weight(
-        class_weight, classes=classes, y=classes[codes], sample_weight=weights
+def check_same_namespace(X, estimator, method):
+    """Raise where X lives elsewhere than the coefficients of a fitted estimator."""
+    coef = estimator.coef_
+    here, there = namespace(X), namespace(coef)
+    if here is there and device(X) == device(coef):
+        return
+    raise ValueError(
+        f"Inputs passed to {type(estimator).__name__}.{method}() must use the same "
+        "namespace and the same device as those passed to fit(): fitted with "
+        f"{there.__name__} on {device(coef)}, got {here.__name__} on {device(X)}."
     )
-    return weights * factors[codes]

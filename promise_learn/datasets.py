@@ -9,7 +9,7 @@ import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -223,7 +223,7 @@ def make_ill_conditioned(
         raise ValueError(f"task must be 'logistic' or 'ridge'. Got {task!r} instead.")
     if not condition >= 1:
         raise ValueError(f"condition must be at least 1. Got {condition!r} instead.")
-    rng = np.random.default_rng(random_state)
+    rng, kind = np.random.default_rng(random_state), cast(Any, np.dtype(dtype))
     decay = math.log(condition) / math.log(max(n_features, 2))
     deviations = np.arange(1, n_features + 1) ** (-decay / 2)
     rotation = np.linalg.qr(rng.standard_normal((n_features, n_features)))[0]
@@ -231,13 +231,13 @@ def make_ill_conditioned(
     direction /= np.linalg.norm(direction)
     w = 2 * rotation @ (direction / deviations)
 
-    mixing = (deviations[:, None] * rotation.T).astype(dtype)
-    X = np.empty((n_samples, n_features), dtype=dtype)
+    mixing = (deviations[:, None] * rotation.T).astype(kind)
+    X = np.empty((n_samples, n_features), dtype=kind)
     for start in range(0, n_samples, _BLOCK_ROWS):
         block = X[start : start + _BLOCK_ROWS]
-        np.matmul(rng.standard_normal(block.shape, dtype=dtype), mixing, out=block)
-    margins = X @ w.astype(dtype)
+        np.matmul(rng.standard_normal(block.shape, dtype=kind), mixing, out=block)
+    margins = X @ w.astype(kind)
     if task == "ridge":
-        return X, margins + rng.standard_normal(n_samples, dtype=dtype)
+        return X, margins + rng.standard_normal(n_samples, dtype=kind)
     probability = 1 / (1 + np.exp(-margins.astype(np.float64)))
     return X, (rng.random(n_samples) < probability).astype(np.int64)

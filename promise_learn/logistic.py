@@ -1,37 +1,30 @@
 """Logistic regression, binary and multinomial."""
 
 import math
-import warnings
 
-import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import BaseEstimator
 
-from ._arrays import like, namespace
-from ._base import (
-    check_common,
-    class_weights,
-    fit_objective,
-    margins,
-    unchanged_on_failure,
-    validate,
-    validate_weights,
-)
-from ._compat import instance, none, real
+from ._arrays import beside, current, like, namespace
+from ._base import Task, check_common, fit_objective, unchanged_on_failure
+from ._classes import CLASS_WEIGHT, LinearClassifier, class_weights, encode
+from ._compat import real, validate, validate_weights
 from .losses import Logistic, Multinomial
-from .ridge import balanced, encode, labels_of
-
-SEPARATED = 1e-6
 
 
-class LogisticRegression(ClassifierMixin, BaseEstimator):
+class LogisticRegression(LinearClassifier, BaseEstimator):
     r"""Logistic regression with an L2 penalty.
 
     .. math:: \min_{w, b} \; C \sum_i s_i \, \ell(x_i \cdot w + b, y_i)
               + \tfrac12 \|w\|^2
 
-    with the log loss for two classes and the cross entropy of the softmax, one column
-    of W a class, for more. The intercept is not penalised. No column needs scaling.
+    with the log loss for two classes and the cross entropy of the softmax, one row of
+    ``coef_`` a class, for more. The intercept is not penalised; weights s multiplied by
+    k ask for C / k. No column needs scaling.
+
+    Of scikit-learn's parameters, ``penalty``, ``l1_ratio`` and ``dual`` are absent (the
+    penalty is L2; ``C=inf`` for none), and so are ``intercept_scaling`` (the intercept
+    is not penalised) and ``n_jobs`` (threads follow threadpoolctl). Solvers have names
+    of their own.
 
     Parameters
     ----------
@@ -39,7 +32,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         Inverse of the penalty, positive; ``inf`` for none.
     fit_intercept : bool, default=True
     class_weight : dict or "balanced", default=None
-        Factors of the sample weights by class.
+        Factors of the sample weights by class; "balanced" gives all classes the same
+        total weight.
     tol : float, default=1e-6
         Relative suboptimality (F - F*) / F of the objective at which the fit stops; the
         same meaning for every solver, unchanged by the scale of a column.
@@ -143,77 +137,35 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             Itself.
         """
         check_common(
-            self,
-            {
-                "C": real(0, math.inf, "right"),
-                "class_weight": instance(dict) | balanced | none,
-            },
+            self, {"C": real(0, math.inf, "right"), "class_weight": CLASS_WEIGHT}
         )
-        with unchanged_on_failure(self):
+        with unchanged_on_failure(self), current(X):
             X, y = validate(self, X, y)
             weights = validate_weights(sample_weight, X)
-            self.classes_, codes = encode(y)
-            weights = class_weights(self.class_weight, self.classes_, codes, weights)
-            K = len(self.classes_)
-            coef, intercept = fit_objective(
-                self,
-                X,
-                like(2.0 * codes - 1.0 if K == 2 else codes.astype(float), weights),
-                Logistic() if K == 2 else Multinomial(),
-                weights,
-                1.0 / self.C,
-                None if K == 2 else K,
-            )
-            self._store(coef, intercept, K, X.dtype)
+            classes, codes = encode(y)
+            weights = class_weights(self.class_weight, classes, codes, weights)
+            self.classes_ = beside(classes, y)
+            self._fit_codes(X, codes, weights)
         return self
 
-    def _store(self, coef, intercept, K, dtype):
-        xp = namespace(coef)
+    def _fit_codes(self, X, codes, weights):
+        """Minimise for class numbers; two classes become one column of signs."""
+        K = self.classes_.shape[0]
         if K == 2:
-            self.coef_ = xp.astype(coef, dtype)[None, :]
-            intercept = xp.reshape(xp.asarray(intercept, dtype=dtype), (1,))
+            targets, loss, columns = 2.0 * codes - 1.0, Logistic(), None
         else:
-            self.coef_ = xp.astype(coef.T, dtype)
-            if self.fit_intercept:
-                intercept = xp.astype(intercept - xp.mean(intercept), dtype)
-            else:
-                intercept = xp.zeros_like(self.coef_[:, 0])
-        self.intercept_ = intercept
-        self.n_iter_ = np.array([self.n_iter_], dtype=np.int32)
-        if self.history_["objective"][-1] < SEPARATED:
-            warnings.warn(
-                "The classes are separated perfectly: the coefficients are bounded by "
-                f"the penalty alone. Decrease C (now {self.C:g}) for a meaningful model.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-
-    def decision_function(self, X):
-        """Margins X coef_' + intercept_; one value a row for two classes.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-
-        Returns
-        -------
-        array (n_samples,) or (n_samples, n_classes)
-        """
-        scores = margins(self, X)
-        return scores[:, 0] if scores.shape[1] == 1 else scores
-
-    def predict(self, X):
-        """Class labels with the largest margin.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-
-        Returns
-        -------
-        array (n_samples,)
-        """
-        return labels_of(self.classes_, self.decision_function(X))
+            targets, loss, columns = codes.astype(float), Multinomial(), K
+        task = Task(X, like(targets, weights), loss, weights, 1.0 / self.C, columns)
+        coef, intercept = fit_objective(self, task)
+        xp = namespace(coef)
+        self.coef_ = xp.astype(coef[None, :] if K == 2 else coef.T, X.dtype)
+        if not self.fit_intercept:
+            self.intercept_ = xp.zeros_like(self.coef_[:, 0])
+        elif K == 2:
+            self.intercept_ = xp.asarray(intercept, dtype=X.dtype)[None]
+        else:
+            self.intercept_ = xp.astype(intercept - xp.mean(intercept), X.dtype)
+        self.n_iter_ = like([self.n_iter_], self.coef_, xp.int32)
 
     def predict_proba(self, X):
         """Probabilities of the classes, in the order of ``classes_``.
@@ -226,7 +178,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         -------
         array (n_samples, n_classes)
         """
-        return namespace(self.coef_).exp(self.predict_log_proba(X))
+        with current(X):
+            logs = self._log_proba(X, "predict_proba")
+            return namespace(logs).exp(logs)
 
     def predict_log_proba(self, X):
         """Logarithms of the probabilities of the classes.
@@ -239,7 +193,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         -------
         array (n_samples, n_classes)
         """
-        scores = self.decision_function(X)
+        with current(X):
+            return self._log_proba(X, "predict_log_proba")
+
+    def _log_proba(self, X, method):
+        scores = self._scores(X, method)
         xp = namespace(scores)
         if scores.ndim == 1:
             scores = xp.stack([xp.zeros_like(scores), scores], axis=1)

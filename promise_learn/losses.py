@@ -13,12 +13,13 @@ class Loss:
     Attributes
     ----------
     code : int
-        Number by which compiled kernels know the loss.
+        Number by which compiled kernels know the loss; -1 for a loss that they do not
+        know, which runs as array operations.
     max_curvature : float
         Upper bound of the second derivative in eta.
     """
 
-    code: int
+    code: int = -1
     max_curvature: float
 
     def value(self, eta, y):
@@ -101,12 +102,14 @@ class Multinomial(Loss):
     code = 2
     max_curvature = 0.5
 
-    def _log_total(self, eta):
+    def _exponentials(self, eta):
+        """Margins less the largest of their row, their exponentials and row sums."""
         xp = namespace(eta)
-        top = xp.max(eta, axis=1, keepdims=True)
-        return top + xp.log(xp.sum(xp.exp(eta - top), axis=1, keepdims=True))
+        below = eta - xp.max(eta, axis=1, keepdims=True)
+        exponentials = xp.exp(below)
+        return below, exponentials, xp.sum(exponentials, axis=1, keepdims=True)
 
-    def _chosen(self, eta, y):
+    def _one_hot(self, eta, y):
         """One-hot coding of y, the dtype and shape of eta."""
         xp = namespace(eta)
         codes = xp.arange(eta.shape[1], dtype=y.dtype, device=device(eta))
@@ -115,24 +118,26 @@ class Multinomial(Loss):
     def value(self, eta, y):
         """Log of the summed exponentials less the margin of the true class."""
         xp = namespace(eta)
-        chosen = xp.sum(eta * self._chosen(eta, y), axis=1)
-        return self._log_total(eta)[:, 0] - chosen
+        below, _, total = self._exponentials(eta)
+        return xp.log(total)[:, 0] - xp.sum(below * self._one_hot(eta, y), axis=1)
 
     def slope(self, eta, y):
         """Probabilities less the one-hot labels."""
-        return self.curvature(eta, y) - self._chosen(eta, y)
+        return self.curvature(eta, y) - self._one_hot(eta, y)
 
     def evaluate(self, eta, y):
         """Value, slope and curvature from one set of exponentials."""
         xp = namespace(eta)
-        total, one_hot = self._log_total(eta), self._chosen(eta, y)
-        probabilities = xp.exp(eta - total)
-        value = total[:, 0] - xp.sum(eta * one_hot, axis=1)
+        below, exponentials, total = self._exponentials(eta)
+        one_hot = self._one_hot(eta, y)
+        probabilities = exponentials / total
+        value = xp.log(total)[:, 0] - xp.sum(below * one_hot, axis=1)
         return value, probabilities - one_hot, probabilities
 
     def curvature(self, eta, y):
         """Probabilities, shape (n, K)."""
-        return namespace(eta).exp(eta - self._log_total(eta))
+        _, exponentials, total = self._exponentials(eta)
+        return exponentials / total
 
     def curvature_product(self, curvature, t):
         """(diag(p) - p p') t, row by row."""

@@ -9,7 +9,7 @@ a solver works on such an `Expansion`.
 
 import numpy as np
 
-from ._arrays import column, dense, device, take
+from ._arrays import add_diagonal, column, dense, identity, take
 
 
 class Objective:
@@ -33,6 +33,8 @@ class Objective:
 
     def __init__(self, design, y, loss, weights, penalty, shape):
         self.design, self.y, self.loss = design, y, loss
+        if penalty.ndim > 1 and penalty.shape[1] == 1:
+            penalty = penalty[:, 0]
         self.weights, self.penalty, self.shape = weights, penalty, tuple(shape)
         self.n_rows, self.dim = design.shape
         self.xp = design.xp
@@ -55,7 +57,7 @@ class Objective:
     @property
     def per_target(self):
         """Whether each target has a penalty of its own."""
-        return self.penalty.ndim > 1 and self.penalty.shape[1] > 1
+        return self.penalty.ndim > 1
 
     def zeros(self):
         """The starting point w = 0."""
@@ -81,6 +83,11 @@ class Objective:
         value = self.design.rows.loss_sum(self.loss, eta, self.y, self.weights)
         return value + 0.5 * float(self.xp.sum(self.ridge(w) * w))
 
+    def null_value(self):
+        """F(0), without a read of X."""
+        eta = self.design.rows.zeros((self.n_rows, *self.shape[1:]))
+        return self.design.rows.loss_sum(self.loss, eta, self.y, self.weights)
+
     def gradient(self, w):
         """Gradient of F at w, the shape of w."""
         return self.expand(w).gradient
@@ -103,20 +110,22 @@ class Objective:
         return self.expand(w).diagonal()
 
     def hessian(self, w):
-        """Dense Hessian with the penalty, shape (dim, dim) or (K, dim, K, dim)."""
+        """Dense Hessian with the penalty; see `Expansion.hessian`."""
         return self.expand(w).hessian()
 
-    def subset(self, rows):
+    def subset(self, rows, same_penalty=False):
         """Objective of the given rows, in the same coordinates.
 
-        Weights are rescaled to sum to one and the total penalty is kept, so the penalty
-        grows on the mean-loss scale as rows become fewer.
+        Weights are rescaled to sum to one. The total penalty is kept, so the penalty
+        grows on the mean-loss scale as rows become fewer; with ``same_penalty`` the
+        Hessian estimates that of all rows instead.
         """
         s = take(self.weights, rows)
         total = self.xp.sum(s)
+        penalty = self.penalty if same_penalty else self.penalty / total
         return Objective(
             self.design.subset(rows), take(self.y, rows), self.loss, s / total,
-            self.penalty / total, self.shape,
+            penalty, self.shape,
         )
 
 
@@ -143,6 +152,11 @@ class Expansion:
         if f.coupled:
             return f.weights * f.loss.curvature_bound(self._curvature)
         return self._curvature
+
+    def class_curvature(self, k):
+        """Weighted curvature p_k (1 - p_k) of every row in the margin of class k."""
+        P = self._curvature[:, k]
+        return self.objective.weights * P * (1 - P)
 
     def product(self, v):
         """H v, for v the shape of w or, for scalar losses, a block (dim, k)."""
@@ -173,12 +187,15 @@ class Expansion:
     def hessian(self):
         """Dense Hessian with the penalty, float64.
 
-        Shape (dim, dim), or (K dim, K dim) in class-major order if multinomial.
+        Shape (dim, dim), or (K dim, K dim) in class-major order if multinomial; there
+        every flat direction (all classes of an unpenalised coefficient moved together)
+        gets unit curvature. Targets with penalties of their own share no Hessian.
         """
-        f, xp = self.objective, self.objective.xp
+        f = self.objective
+        if f.per_target:
+            raise ValueError("each target has a Hessian of its own: use product")
         if not f.coupled:
-            H = f.design.gram(self._curvature)
-            return H + _diagonal_matrix(xp, xp.astype(f.penalty, H.dtype), H)
+            return add_diagonal(f.design.gram(self._curvature), f.penalty)
         return _multinomial_hessian(f, self._curvature)
 
     def slope_towards(self, other):
@@ -197,11 +214,6 @@ class Expansion:
         return derivative
 
 
-def _diagonal_matrix(xp, v, like):
-    eye = xp.eye(v.shape[0], dtype=like.dtype, device=device(like))
-    return eye * v[:, None]
-
-
 def _multinomial_hessian(f, P):
     """Sum over rows of s_i (diag(p_i) - p_i p_i') kron x_i x_i', plus the penalty.
 
@@ -212,12 +224,9 @@ def _multinomial_hessian(f, P):
     xp, design, K = f.xp, f.design, f.n_columns
     n, dim = design.shape
     s = f.weights
-    penalty = f.penalty if f.penalty.ndim == 1 else f.penalty[:, 0]
-    penalty = xp.astype(penalty, xp.float64)
-    H = xp.zeros((K * dim, K * dim), dtype=xp.float64, device=device(s))
+    H = design.rows.zeros((K * dim, K * dim))
     for k in range(K):
-        G = design.gram(s * P[:, k])
-        G = G + _diagonal_matrix(xp, penalty, G)
+        G = add_diagonal(design.gram(s * P[:, k]), f.penalty)
         H[k * dim : (k + 1) * dim, k * dim : (k + 1) * dim] = G
     block = max(64, 2**22 // (K * dim))
     for lo in range(0, n, block):
@@ -225,10 +234,7 @@ def _multinomial_hessian(f, P):
         X = dense(design.root(np.arange(lo, hi), xp.ones_like(s[lo:hi])))
         Q = P[lo:hi, :] * xp.sqrt(s[lo:hi])[:, None]
         Z = xp.reshape(Q[:, :, None] * X[:, None, :], (hi - lo, K * dim))
-        H = H - Z.T @ Z
-    flat = xp.astype(penalty == 0, xp.float64)
-    ones = xp.ones((K, K), dtype=xp.float64, device=device(s)) / K
-    spread = _diagonal_matrix(xp, flat, H)
-    return H + xp.reshape(
-        ones[:, None, :, None] * spread[None, :, None, :], (K * dim, K * dim)
-    )
+        H -= Z.T @ Z
+    flat = identity(dim, H) * xp.where(f.penalty == 0, 1.0 / K, 0.0)[:, None]
+    tiled = xp.tile(flat, (K, K))
+    return H + tiled

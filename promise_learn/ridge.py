@@ -1,56 +1,63 @@
 """Ridge regression and the classifier that regresses on class codes."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 
-from ._arrays import as_numpy, like, namespace
+from ._arrays import as_numpy, beside, current, is_numpy, like, namespace
 from ._base import (
+    Task,
     check_common,
-    class_weights,
     fit_objective,
     margins,
+    score_on_host,
     unchanged_on_failure,
-    validate,
-    validate_weights,
 )
-from ._compat import array, choice, instance, none, real
+from ._classes import CLASS_WEIGHT, LinearClassifier, class_weights, encode
+from ._compat import array, real, validate, validate_weights
 from .losses import SquaredError
 
 
 class _RidgeBase(BaseEstimator):
+    def __sklearn_tags__(self):
+        """Sparse input and array namespaces are supported."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        return tags
+
     def _fit_targets(self, X, Y, weights):
-        """Minimise for targets Y (n,) or (n, K); coef_ is (p,) or (K, p)."""
-        alpha = self.alpha
-        columns = None if Y.ndim == 1 else Y.shape[1]
-        if np.ndim(alpha) > 0:
-            alpha = np.asarray(as_numpy(alpha), dtype=float).reshape(-1)
-            if len(alpha) not in (1, columns or 1):
-                raise ValueError(
-                    "Number of targets and number of penalties do not correspond: "
-                    f"{columns or 1} != {len(alpha)}"
-                )
-            if (alpha < 0).any():
-                raise ValueError(f"alpha must not be negative, got {alpha.min()}.")
-            if columns is None or len(alpha) == 1:
-                alpha = float(alpha[0])
-        dtype = X.dtype
-        coef, intercept = fit_objective(
-            self, X, Y, SquaredError(), weights, alpha, columns
-        )
+        """Minimise for targets Y (n,) or (n, K); coef_ is (p,) for one, else (K, p)."""
+        shape = Y.shape[1:]
+        if shape == (1,):
+            Y = Y[:, 0]
+        columns = Y.shape[1] if Y.ndim > 1 else None
+        alpha = penalties(self.alpha, columns or 1)
+        task = Task(X, Y, SquaredError(), weights, alpha, columns)
+        coef, intercept = fit_objective(self, task)
         xp = namespace(coef)
-        self.coef_ = xp.astype(coef if columns is None else coef.T, dtype)
-        self.intercept_ = 0.0
-        if self.fit_intercept:
-            self.intercept_ = (
-                xp.astype(intercept, dtype) if columns else intercept_of(intercept)
-            )
+        self.coef_ = xp.astype(coef if columns is None else coef.T, X.dtype)
+        if not self.fit_intercept:
+            self.intercept_ = 0.0
+        elif is_numpy(X) and not shape:
+            self.intercept_ = X.dtype.type(intercept)
+        else:
+            self.intercept_ = xp.reshape(xp.astype(intercept, X.dtype), shape)
         return self
 
 
-def intercept_of(value):
-    """Scalar intercept as scikit-learn stores it: a NumPy float, or a 0-d array."""
-    return np.float64(value) if isinstance(value, (float, np.ndarray)) else value
+def penalties(alpha, n_targets):
+    """Alpha as one number, or as an array (n_targets,) where targets differ."""
+    if np.ndim(alpha) == 0:
+        return float(alpha)
+    alpha = np.asarray(as_numpy(alpha), dtype=float)
+    if alpha.shape not in ((1,), (n_targets,)):
+        raise ValueError(
+            "Number of targets and number of penalties do not correspond: alpha has "
+            f"shape {alpha.shape}, and there are {n_targets} targets."
+        )
+    if not np.isfinite(alpha).all() or (alpha < 0).any():
+        raise ValueError(f"alpha must be finite and not negative, got {alpha}.")
+    return float(alpha[0]) if (alpha == alpha[0]).all() else alpha
 
 
 class Ridge(MultiOutputMixin, RegressorMixin, _RidgeBase):
@@ -58,9 +65,13 @@ class Ridge(MultiOutputMixin, RegressorMixin, _RidgeBase):
 
     .. math:: \min_{w, b} \; \sum_i s_i (y_i - x_i \cdot w - b)^2 + \alpha \|w\|^2
 
-    The intercept b is not penalised. Small problems are solved by Cholesky factors of
-    the smaller side, large ones by Nystrom-preconditioned conjugate gradients; neither
-    needs scaled columns, and X is neither copied nor made dense.
+    The intercept b is not penalised; weights s multiplied by k ask for k alpha. Small
+    problems are solved by Cholesky factors of the smaller side, large ones by
+    Nystrom-preconditioned conjugate gradients; neither needs scaled columns, and X is
+    neither copied nor made dense.
+
+    Of scikit-learn's parameters, ``positive`` is absent (no bound on coefficients) and
+    so is ``copy_X`` (X is never written to). Solvers have names of their own.
 
     Parameters
     ----------
@@ -88,8 +99,8 @@ class Ridge(MultiOutputMixin, RegressorMixin, _RidgeBase):
 
     Attributes
     ----------
-    coef_ : array (n_features,) or (n_targets, n_features)
-    intercept_ : float or array (n_targets,)
+    coef_ : array (n_features,) for one target, else (n_targets, n_features)
+    intercept_ : float or array (n_targets,), 0.0 where none is fitted
     n_iter_ : int
     n_features_in_ : int
     solver_ : str
@@ -141,13 +152,6 @@ class Ridge(MultiOutputMixin, RegressorMixin, _RidgeBase):
         self.random_state = random_state
         self.verbose = verbose
 
-    def __sklearn_tags__(self):
-        """Sparse input and array namespaces are supported."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.array_api_support = True
-        return tags
-
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 
@@ -165,10 +169,13 @@ class Ridge(MultiOutputMixin, RegressorMixin, _RidgeBase):
             Itself.
         """
         check_common(self, {"alpha": real(0) | array})
-        with unchanged_on_failure(self):
+        with unchanged_on_failure(self), current(X):
             X, y = validate(self, X, y, multi_output=True, y_numeric=True)
             weights = validate_weights(sample_weight, X)
-            return self._fit_targets(X, as_vectors(y, weights), weights)
+            y = like(y, weights)
+            if is_numpy(y):
+                y = np.ascontiguousarray(y)
+            return self._fit_targets(X, y, weights)
 
     def predict(self, X):
         """Predicted targets.
@@ -181,21 +188,31 @@ class Ridge(MultiOutputMixin, RegressorMixin, _RidgeBase):
         -------
         array (n_samples,) or (n_samples, n_targets)
         """
-        return margins(self, X)
+        return margins(self, X, "predict")
+
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination, computed on the host wherever X lives.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n_samples, n_features)
+        y : array (n_samples,) or (n_samples, n_targets)
+        sample_weight : array (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        return score_on_host("r2_score", self, X, y, sample_weight)
 
 
-def as_vectors(y, weights):
-    """Targets in the dtype and namespace of the weights."""
-    if isinstance(weights, np.ndarray):
-        return np.ascontiguousarray(y, dtype=weights.dtype)
-    xp = namespace(weights)
-    return xp.astype(xp.asarray(y), weights.dtype)
-
-
-class RidgeClassifier(ClassifierMixin, _RidgeBase):
+class RidgeClassifier(LinearClassifier, _RidgeBase):
     r"""Classification by ridge regression on codes -1 and +1, one column a class.
 
     .. math:: \min_{W, b} \; \sum_i s_i \| y_i - W x_i - b \|^2 + \alpha \|W\|^2
+
+    Two classes share one column. Of scikit-learn's parameters, ``positive`` and
+    ``copy_X`` are absent, as in `Ridge`; y has one label a row (no multilabel targets).
 
     Parameters
     ----------
@@ -203,13 +220,15 @@ class RidgeClassifier(ClassifierMixin, _RidgeBase):
         Penalty, not negative.
     fit_intercept : bool, default=True
     class_weight : dict or "balanced", default=None
+        Factors of the sample weights by class; "balanced" gives all classes the same
+        total weight.
     tol, max_iter, solver, preconditioner, warm_start, random_state, verbose
         As in `Ridge`.
 
     Attributes
     ----------
-    coef_ : array (1, n_features) or (n_classes, n_features)
-    intercept_ : array (1,) or (n_classes,)
+    coef_ : array (n_features,) for two classes, else (n_classes, n_features)
+    intercept_ : array (1,) or (n_classes,), 0.0 where none is fitted
     classes_ : array (n_classes,)
     n_iter_, n_features_in_, solver_, history_
         As in `Ridge`.
@@ -248,12 +267,6 @@ class RidgeClassifier(ClassifierMixin, _RidgeBase):
         self.random_state = random_state
         self.verbose = verbose
 
-    def __sklearn_tags__(self):
-        """Sparse input is supported."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 
@@ -269,79 +282,13 @@ class RidgeClassifier(ClassifierMixin, _RidgeBase):
         RidgeClassifier
             Itself.
         """
-        check_common(
-            self, {"alpha": real(0), "class_weight": instance(dict) | balanced | none}
-        )
-        with unchanged_on_failure(self):
+        check_common(self, {"alpha": real(0), "class_weight": CLASS_WEIGHT})
+        with unchanged_on_failure(self), current(X):
             X, y = validate(self, X, y)
             weights = validate_weights(sample_weight, X)
-            self.classes_, codes = encode(y)
-            weights = class_weights(self.class_weight, self.classes_, codes, weights)
-            K = len(self.classes_)
+            classes, codes = encode(y)
+            weights = class_weights(self.class_weight, classes, codes, weights)
+            self.classes_, K = beside(classes, y), len(classes)
             chosen = codes[:, None] == (np.arange(K) if K > 2 else np.array([1]))
             Y = like(np.where(chosen, 1.0, -1.0), weights)
             return self._fit_targets(X, Y, weights)
-
-    def decision_function(self, X):
-        """Signed scores, one column a class; one value a row for two classes.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-
-        Returns
-        -------
-        array (n_samples,) or (n_samples, n_classes)
-        """
-        scores = margins(self, X)
-        return scores[:, 0] if scores.shape[1] == 1 else scores
-
-    def predict(self, X):
-        """Class labels with the largest score.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-
-        Returns
-        -------
-        array (n_samples,)
-        """
-        return labels_of(self.classes_, self.decision_function(X))
-
-
-balanced = choice("balanced")
-
-
-def encode(y):
-    """Classes and the number of every row's class, on the host.
-
-    Two numeric labels are told apart in one pass; anything else is sorted.
-
-    Raises
-    ------
-    ValueError
-        For continuous targets, or fewer than two classes.
-    """
-    y = as_numpy(y)
-    if y.dtype.kind in "iufb" and y.size:
-        low, high = y.min(), y.max()
-        codes = y == high
-        if low != high and low == np.floor(low) and high == np.floor(high):
-            if (codes | (y == low)).all():
-                return np.array([low, high]), codes.astype(np.intp)
-    check_classification_targets(y)
-    classes, codes = np.unique(y, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(
-            "This solver needs samples of at least 2 classes in the data, but the data "
-            f"contains only one class: {classes[0]!r}"
-        )
-    return classes, codes.reshape(-1)
-
-
-def labels_of(classes, scores):
-    """Label of the largest score of every row."""
-    scores = as_numpy(scores)
-    codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-    return classes[codes]

@@ -1,6 +1,11 @@
+import os
+
 import pytest
 
 from _shared import FOLDER
+
+# test_array_api.py runs these where SciPy's array support is on
+collect_ignore = [] if os.environ.get("SCIPY_ARRAY_API") == "1" else ["dispatch"]
 
 
 @pytest.fixture

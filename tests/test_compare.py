@@ -44,7 +44,7 @@ def test_prints_a_row_for_each_solver_and_writes_a_plot(tmp_path, capsys):
     assert named[2:] == [f"scikit-learn {name}" for name in _compare._PEERS["logistic"]]
     ours = rows_of(output)[1]
     assert ours[-1] == "yes"
-    assert abs(float(ours[-3])) <= 1e-6
+    assert abs(float(ours[-3])) <= 1e-5  # 10 tol
     assert (tmp_path / "plots" / "tiny.svm.png").stat().st_size > 5_000
     assert str(tmp_path / "plots") in output
 

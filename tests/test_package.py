@@ -32,8 +32,8 @@ def test_import_brings_in_nothing_heavy():
 
 def test_public_names_bring_in_no_optional_package():
     code = "import sys; from promise_learn import *; print(*sys.modules)"
-    # scikit-learn itself imports pandas where it is installed
-    assert not set(run(code)) & (HEAVY - {"pandas"})
+    # scikit-learn itself imports pandas and rich where they are installed
+    assert not set(run(code)) & (HEAVY - {"pandas", "rich"})
 
 
 def test_import_adds_under_50_ms_to_scikit_learn():
@@ -108,3 +108,14 @@ def test_imports_keep_to_the_layers(monkeypatch):
     cli = pytest.importorskip("importlinter.cli")
     monkeypatch.chdir(ROOT)
     assert cli.lint_imports(no_cache=True) == cli.EXIT_STATUS_SUCCESS
+
+
+@needs_checkout
+def test_how_to_choose_names_all_that_can_be_chosen():
+    from promise_learn.preconditioners import PRECONDITIONERS
+    from promise_learn.solvers import SOLVERS, auto
+
+    page = (ROOT / "doc" / "how_to_choose.md").read_text()
+    for name in [*SOLVERS, *PRECONDITIONERS]:
+        assert f"`{name}`" in page
+    assert f"order above {auto.LARGEST_FACTOR:,} is never formed" in page

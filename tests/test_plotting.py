@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from promise_learn.plotting import ConvergenceDisplay
@@ -8,7 +9,7 @@ from promise_learn.plotting import ConvergenceDisplay
 pytest.importorskip("matplotlib").use("agg")
 
 
-class Fit:
+class Fit(BaseEstimator):
     """What the display needs of a fitted estimator."""
 
     def __init__(self, objective=(4.0, 3.0, 2.0), gap=(0.5, 0.2, 0.0)):

@@ -5,6 +5,8 @@ of columns of dense data go to BLAS. Vectors are float64 also for float32 data, 
 are read as they are and never copied to float64.
 """
 
+from functools import partial
+
 import numpy as np
 
 from .._arrays import is_numpy, is_sparse
@@ -20,7 +22,7 @@ class CompiledRows(Rows):
         self._ranges = {}
 
     def _boundaries(self, parts):
-        return np.linspace(0, self.shape[0], parts + 1).astype(np.int64)
+        return _evenly(0, self.shape[0], parts)
 
     def _partition(self, work, width):
         from ..kernels import _threads
@@ -68,7 +70,7 @@ class CompiledRows(Rows):
 
     def expand(self, loss, u, offset, y, s):
         """Margins, weighted loss, slopes and curvature at u, and X' slopes."""
-        if u.ndim > 1:
+        if u.ndim > 1 or loss.code < 0:
             return super().expand(loss, u, offset, y, s)
         from ..kernels import passes
 
@@ -97,7 +99,7 @@ class CompiledRows(Rows):
 
     def loss_sum(self, loss, eta, y, s):
         """Weighted loss at margins eta."""
-        if eta.ndim > 1:
+        if eta.ndim > 1 or loss.code < 0:
             return super().loss_sum(loss, eta, y, s)
         from ..kernels import passes
 
@@ -108,7 +110,7 @@ class CompiledRows(Rows):
 
     def slope_sum(self, loss, eta, change, t, y, s):
         """Derivative in t of the weighted loss at margins eta + t * change."""
-        if eta.ndim > 1:
+        if eta.ndim > 1 or loss.code < 0:
             return super().slope_sum(loss, eta, change, t, y, s)
         from ..kernels import passes
 
@@ -136,7 +138,7 @@ class DenseRows(CompiledRows):
     @property
     def kernel_view(self):
         """X as the kernels take it."""
-        return self.X
+        return _read_only(self.X)
 
     def _block_dot(self, U):
         return (self.X @ U.astype(self.X.dtype, copy=False)).astype(float, copy=False)
@@ -151,23 +153,31 @@ class DenseRows(CompiledRows):
             return super().squares(d)
         return np.array([np.dot(x.astype(float) ** 2, d) for x in self.X.T])
 
-    def gram(self, d, shift):
-        """Centred Gram matrix and border, by symmetric rank-k updates on row blocks."""
+    def gram(self, d, shift, intercept):
+        """Z' diag(d) Z by symmetric rank-k updates on row blocks; see `Rows.gram`."""
         from scipy.linalg.blas import dsyrk
 
-        from ..kernels import passes
+        from ..kernels import _threads, passes
 
-        n, p = self.shape
-        G, border = np.zeros((p, p), order="F"), np.zeros(p)
-        rows = max(256, min(n, self.GRAM_BLOCK_BYTES // (8 * max(p, 1))))
-        buffer, root = np.empty((rows, p)), np.sqrt(d)
+        (n, p), X = self.shape, self.kernel_view
+        dim = p + int(intercept)
+        G = np.zeros((dim, dim), order="F")
+        rows = max(256, min(n, self.GRAM_BLOCK_BYTES // (8 * max(dim, 1))))
+        buffer, root = np.empty((rows, dim)), np.sqrt(d)
         for lo in range(0, n, rows):
             hi = min(n, lo + rows)
-            A = buffer[: hi - lo]
-            passes.weigh(self.X, lo, hi, shift, root, A)
-            border += A.T @ root[lo:hi]
-            G = dsyrk(1.0, A.T, beta=1.0, c=G, overwrite_c=1)
-        return _symmetric(G), border
+            Z = buffer[: hi - lo]
+            ranges = _threads.partition(partial(_evenly, lo, hi), (hi - lo) * dim, 0)
+            _threads.run(
+                lambda k, a, b, lo=lo: passes.weigh(
+                    X, a, b, shift, root, buffer[a - lo : b - lo]
+                ),
+                ranges,
+            )
+            G = dsyrk(1.0, Z.T, beta=1.0, c=G, overwrite_c=1)
+        G = G.T  # its upper triangle is the lower one of the row-major view
+        passes.mirror(G)
+        return G
 
     def row_squares(self):
         """Squared Euclidean norm of every row."""
@@ -175,16 +185,27 @@ class DenseRows(CompiledRows):
 
 
 class SparseRows(CompiledRows):
-    """CSR X with 32- or 64-bit indices."""
+    """CSR X with 32- or 64-bit indices.
+
+    Squares of entries need every entry once, and the Gram matrix needs them in order: an
+    X whose rows repeat a column or are not sorted is copied.
+    """
 
     GRAM_PARTS = 4
+
+    def __init__(self, X):
+        if not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
+        super().__init__(X)
 
     @property
     def kernel_view(self):
         """X as the kernels take it."""
         from ..kernels import passes
 
-        return passes.Sparse(self.X.indptr, self.X.indices, self.X.data)
+        X = self.X
+        return passes.Sparse(*map(_read_only, (X.indptr, X.indices, X.data)))
 
     def _boundaries(self, parts):
         targets = np.linspace(0, self.nnz, parts + 1)
@@ -211,28 +232,29 @@ class SparseRows(CompiledRows):
             2 * self.nnz * R.shape[1],
         )[0]
 
-    def gram(self, d, shift):
-        """Centred Gram matrix and border, by the rows' nonzeros."""
+    def gram(self, d, shift, intercept):
+        """Z' diag(d) Z by the rows' nonzeros; see `Rows.gram`."""
         from ..kernels import _threads, passes
 
-        p, X = self.shape[1], self.kernel_view
-        if not self.X.has_sorted_indices:
-            ordered = self.X.sorted_indices()
-            X = passes.Sparse(ordered.indptr, ordered.indices, ordered.data)
+        p, X, total = self.shape[1], self.kernel_view, d.sum()
+        dim = p + int(intercept)
         work = self.nnz * max(self.nnz // max(self.shape[0], 1), 1)
         parts = min(self.GRAM_PARTS, len(self._partition(work, p * p)))
         edges = self._boundaries(parts)
         ranges = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
         G, _ = _threads.accumulate(
-            lambda lo, hi, G: passes.sparse_gram(X, lo, hi, d, G), ranges, (p, p)
+            lambda lo, hi, G: passes.sparse_gram(X, lo, hi, d, G), ranges, (dim, dim)
         )
-        G = _symmetric(G)
+        passes.mirror(G.T)
         border = self.adjoint(d)
         if shift.any():
             cross = np.outer(shift, border)
-            G -= cross + cross.T - d.sum() * np.outer(shift, shift)
-            border = border - d.sum() * shift
-        return G, border
+            G[:p, :p] -= cross + cross.T - total * np.outer(shift, shift)
+            border = border - total * shift
+        if intercept:
+            G[p, :p] = G[:p, p] = border
+            G[p, p] = total
+        return G
 
     def row_squares(self):
         """Squared Euclidean norm of every row."""
@@ -241,10 +263,16 @@ class SparseRows(CompiledRows):
         return squared @ np.ones(self.shape[1])
 
 
-def _symmetric(upper):
-    """Copy the upper triangle of a square matrix below its diagonal."""
-    G = np.triu(upper)
-    return G + np.triu(G, 1).T
+def _read_only(x):
+    """View that cannot be written, so that kernels are compiled once for both kinds."""
+    view = np.asarray(x).view()
+    view.flags.writeable = False
+    return view
+
+
+def _evenly(lo, hi, parts):
+    """Bounds of equal parts of the rows lo:hi."""
+    return np.linspace(lo, hi, parts + 1).astype(np.int64)
 
 
 def rows_of(X):

@@ -91,19 +91,13 @@ class Design:
 
     def gram(self, d):
         """Dense Design' diag(d) Design in float64, shape (dim, dim)."""
-        xp = self.xp
-        shift = self.shift
+        p, shift = self.rows.shape[1], self.shift
         if shift is None:
-            shift = self.rows.zeros((self.rows.shape[1],))
-        G, border = self.rows.gram(d, shift)
+            shift = self.rows.zeros((p,))
+        G = self.rows.gram(d, shift, self.intercept)
         if self.scale is not None:
-            G = G / self.scale[:, None] / self.scale[None, :]
-            border = border / self.scale
-        if self.intercept:
-            total = xp.reshape(xp.sum(xp.astype(d, G.dtype)), (1, 1))
-            G = xp.concat([G, border[None, :]], axis=0)
-            side = xp.concat([border[:, None], total], axis=0)
-            G = xp.concat([G, side], axis=1)
+            G[:p, :] /= self.scale[:, None]
+            G[:, :p] /= self.scale[None, :]
         return G
 
     def root(self, rows, d):

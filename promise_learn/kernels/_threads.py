@@ -39,7 +39,8 @@ def _pool():
     return ThreadPoolExecutor(max_workers=MAX_PARTS, thread_name_prefix="promise")
 
 
-os.register_at_fork(after_in_child=_pool.cache_clear)
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def partition(boundaries, work, width):

@@ -118,7 +118,8 @@ def _(X, lo, hi, r, g):
 
 # exp and log1p in plain arithmetic, so that the compiler turns the loop into vector
 # instructions: exp(-a) = 2^-k exp(-f) with a = k log 2 + f and |f| <= log(2)/2, by the
-# Taylor sum; log(1 + e) = 2 artanh(e / (2 + e)) by its series. Both to 2e-16.
+# Taylor sum, to the rounding error eps (1 + a) of its argument; log(1 + e) = 2 artanh(
+# e / (2 + e)) by its series, to 5e-16.
 _POWERS = 2.0 ** -np.arange(1100.0)
 _LOG2_HIGH, _LOG2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _EXP = tuple(1.0 / math.factorial(k) for k in range(13, -1, -1))
@@ -148,36 +149,50 @@ def log1p_small(e):
 
 
 @jit
-def pointwise(loss, eta, y, s, r, d, size):
+def block_sum(t, size):
+    """Sum of t[:size].
+
+    In a loop of its own: a loop that also stores is compiled twice, and which of the two
+    runs, and so the order of the sum, depends on where the arrays lie in memory.
+    """
+    total = 0.0
+    for i in range(size):
+        total += t[i]
+    return total
+
+
+@jit
+def pointwise(loss, eta, y, s, r, d, value, size):
     """Weighted loss, slope and curvature of one block; returns the sum of the loss."""
-    value = 0.0
     if loss == SQUARED:
         for i in range(size):
             residual = eta[i] - y[i]
-            value += 0.5 * s[i] * residual * residual
+            value[i] = 0.5 * s[i] * residual * residual
             r[i] = s[i] * residual
             d[i] = s[i]
     else:
         for i in range(size):
             margin = y[i] * eta[i]
             e = exp_minus(abs(margin))
-            value += s[i] * (log1p_small(e) + max(-margin, 0.0))
+            value[i] = s[i] * (log1p_small(e) + max(-margin, 0.0))
             inverse = 1.0 / (1.0 + e)
             r[i] = -y[i] * s[i] * (e * inverse if margin > 0 else inverse)
             d[i] = s[i] * e * inverse * inverse
-    return value
+    return block_sum(value, size)
 
 
 @jit
 def expand(X, lo, hi, loss, u, offset, y, s, eta, r, d, g):
     """Margins, slopes and curvatures of rows lo:hi, g += X' r; returns the loss."""
-    value = 0.0
+    total, value = 0.0, np.empty(BLOCK)
     for a in range(lo, hi, BLOCK):
         b = min(a + BLOCK, hi)
         block_dot(X, a, b, u, offset, eta[a:b])
-        value += pointwise(loss, eta[a:b], y[a:b], s[a:b], r[a:b], d[a:b], b - a)
+        total += pointwise(
+            loss, eta[a:b], y[a:b], s[a:b], r[a:b], d[a:b], value, b - a
+        )
         block_adjoint(X, a, b, r[a:b], g)
-    return value
+    return total
 
 
 @jit
@@ -190,7 +205,7 @@ def curved(X, lo, hi, d, v, offset, g):
         block_dot(X, a, b, v, offset, t)
         for i in range(b - a):
             t[i] *= d[a + i]
-            total += t[i]
+        total += block_sum(t, b - a)
         block_adjoint(X, a, b, t, g)
     return total
 
@@ -221,12 +236,12 @@ def squares(X, lo, hi, d, g):
 @jit
 def loss_sum(loss, lo, hi, eta, y, s):
     """Weighted sum of the loss over rows lo:hi."""
-    r, d = np.empty(BLOCK), np.empty(BLOCK)
-    value = 0.0
+    r, d, value = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    total = 0.0
     for a in range(lo, hi, BLOCK):
         b = min(a + BLOCK, hi)
-        value += pointwise(loss, eta[a:b], y[a:b], s[a:b], r, d, b - a)
-    return value
+        total += pointwise(loss, eta[a:b], y[a:b], s[a:b], r, d, value, b - a)
+    return total
 
 
 @jit
@@ -247,10 +262,24 @@ def slope_sum(loss, lo, hi, eta, change, t, y, s):
 
 @jit
 def weigh(X, lo, hi, shift, root, out):
-    """out = diag(root) (X - 1 shift') over rows lo:hi of a dense X."""
+    """Rows root * (X - shift) of lo:hi into out; root itself in a last extra column."""
+    p = X.shape[1]
     for i in range(lo, hi):
-        for j in range(X.shape[1]):
+        for j in range(p):
             out[i - lo, j] = root[i] * (X[i, j] - shift[j])
+        if out.shape[1] > p:
+            out[i - lo, p] = root[i]
+
+
+@jit
+def mirror(G):
+    """Copy the lower triangle of a square matrix above its diagonal, tile by tile."""
+    size = 64
+    for a in range(0, G.shape[0], size):
+        for b in range(0, a + 1, size):
+            for i in range(a, min(a + size, G.shape[0])):
+                for j in range(b, min(b + size, i)):
+                    G[j, i] = G[i, j]
 
 
 @jit

@@ -1,27 +1,28 @@
-"""Row verbs: what a stochastic epoch does with the rows of X, by index.
+r"""Row verbs: what a stochastic epoch does with the rows of X, by index.
 
 An epoch is written once, as a plain function over these verbs. On NumPy data it is
-compiled whole by Numba (:func:`compiled`), dense or CSR, and the verbs take the bodies of
-``_rows_numba``; on any other array namespace it runs as it stands with the bodies below.
+compiled whole by Numba (:func:`compiled`), dense or CSR, and the verbs take the bodies
+of ``_rows_numba``; on any other array namespace it runs as it stands with the bodies
+below.
 
 Rows are never copied or shuffled in memory: an epoch receives the order of its visits
 (:func:`epoch_order`) and reads each row where it lies.
 
-Notation: x_i is row i of X, and z_i the row that meets the coefficients: centred, scaled
-and, with an intercept, one entry longer,
+Notation: x_i is row i of X, and z_i the row that meets the coefficients: centred,
+scaled and, with an intercept, one entry longer,
 
-.. math:: z_i = ([x_i, 0] - \\mathrm{shift}) / \\mathrm{scale},
+.. math:: z_i = ([x_i, 0] - \mathrm{shift}) / \mathrm{scale},
 
 where shift holds the column means (zeros if not centred), then -1 if there is an
 intercept, and scale the divisors of the columns, then 1.
 """
 
 from collections import namedtuple
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
-from .._arrays import column, is_numpy, is_sparse, like, namespace, take
+from .._arrays import cast, column, is_numpy, is_sparse, namespace, take
 
 SQUARED, LOGISTIC, MULTINOMIAL = 0, 1, 2
 
@@ -40,23 +41,36 @@ rows beside an M of order dim stands for the identity.
 
 SMALL = 32 << 20  # bytes of X that a last-level cache may hold
 RUN = 16 << 10  # bytes read in one go that hide the latency of memory
+COPY = 256 << 20  # bytes of a column-ordered X that may be copied into row order
 
 
 def row_view(X, shift, scale):
-    """X (dense, or CSR on the host) as the verbs take it."""
+    """X (dense, or CSR on the host) as the verbs take it.
+
+    Host arrays become read-only views, so that an epoch is compiled once for writable
+    and read-only data.
+    """
     if not is_numpy(X):
         return Dense(X, shift, scale)
     if is_sparse(X):
-        return Sparse(X.indptr, X.indices, X.data, shift, scale)
-    return Dense(np.asarray(X), shift, scale)
+        return Sparse(*map(_read_only, (X.indptr, X.indices, X.data)), shift, scale)
+    if X.nbytes <= COPY:
+        X = np.ascontiguousarray(X)
+    return Dense(_read_only(X), shift, scale)
+
+
+def _read_only(x):
+    view = np.asarray(x).view()
+    view.flags.writeable = False
+    return view
 
 
 def epoch_order(n, row_bytes, batch_size, rng):
     """Order in which an epoch visits the rows: a permutation of 0..n-1.
 
-    While X is small (32 MB) it is a uniform permutation. Beyond that it is a random order
-    of short runs of neighbouring rows, at a random offset: runs of 2 KB read at the speed
-    of memory, and at least 32 runs a batch keep a batch mixed where rows are sorted.
+    While X is small (32 MB) it is a uniform permutation. Beyond that it is a random
+    order of short runs of neighbouring rows, at a random offset: longer reads hide the
+    latency of memory, and at least 32 runs a batch keep it mixed where rows are sorted.
 
     Parameters
     ----------
@@ -92,7 +106,8 @@ def dot(X, rows, w):
     """
     block = take(_matrix(X), rows)
     u = w / column(X.scale, w)
-    return block @ u[: block.shape[1], ...] - X.shift @ u
+    inside = cast(u[: block.shape[1], ...], block.dtype)
+    return cast(block @ inside, w.dtype) - X.shift @ u
 
 
 def adjoint(X, rows, r):
@@ -111,16 +126,16 @@ def adjoint(X, rows, r):
     block = take(_matrix(X), rows)
     out = -column(X.shift, r) * namespace(r).sum(r, axis=0)
     inside = out[: block.shape[1], ...]
-    inside += block.T @ r
+    inside += cast(block.T @ cast(r, block.dtype), r.dtype)
     return out / column(X.scale, r)
 
 
 def slope(loss, eta, y):
-    """Derivative of the loss in the margins, finite at any margin.
+    """Slope of the loss: its derivative in the margins, finite at any margin.
 
     Parameters
     ----------
-    loss : int
+    loss : Loss, or int in compiled code
         SQUARED, LOGISTIC (y = +-1) or MULTINOMIAL (y = class codes).
     eta : array of shape (b,) or (b, K)
     y : array of eta's shape, or (b,) for MULTINOMIAL
@@ -129,16 +144,7 @@ def slope(loss, eta, y):
     -------
     array of eta's shape
     """
-    if loss == SQUARED:
-        return eta - y
-    xp = namespace(eta)
-    if loss == LOGISTIC:
-        margin = y * eta
-        return -y * xp.exp(-xp.logaddexp(xp.zeros_like(margin), margin))
-    e = xp.exp(eta - xp.max(eta, axis=1, keepdims=True))
-    codes = like(np.arange(eta.shape[1]), y)
-    hit = xp.astype(y[:, None] == codes[None, :], eta.dtype)
-    return e / xp.sum(e, axis=1, keepdims=True) - hit
+    return loss.slope(eta, y)
 
 
 def apply(P, g):
@@ -156,12 +162,7 @@ def apply(P, g):
     return out - (P.M @ g if Y.shape[0] == 0 else Y.T @ (P.M @ (Y @ g)))
 
 
-def runner(function, X):
-    """The epoch as it runs on X: compiled for NumPy data, as written for others."""
-    return compiled(function) if is_numpy(X.values) else function
-
-
-@lru_cache(maxsize=None)
+@cache
 def compiled(function):
     """Compile an epoch with Numba; machine code is kept on disk where possible."""
     from . import _rows_numba  # noqa: F401  gives the verbs their compiled bodies

@@ -38,21 +38,26 @@ class Iterate:
 
 
 class _Lanczos:
-    """Smallest Ritz value of P^-1 H from the CG coefficients of up to four columns."""
+    """Smallest Ritz value of P^-1 H from the CG coefficients of the columns.
+
+    The four columns with the largest residual are looked at. They have the smallest
+    Ritz values where the matrices of the columns differ by their penalties.
+    """
 
     def __init__(self):
         self.alphas, self.betas, self.smallest = [], [], math.inf
 
-    def update(self, alpha, beta):
+    def update(self, alpha, beta, remaining):
         """Add the coefficients of one iteration, and update the Ritz value."""
         from scipy.linalg import eigvalsh_tridiagonal
 
-        self.alphas.append(alpha[:4])
-        self.betas.append(beta[:4])
+        self.alphas.append(alpha)
+        self.betas.append(beta)
         k = len(self.alphas)
         if k > 10 and k % 5:
             return
-        alphas, betas = np.array(self.alphas), np.array(self.betas)
+        columns = np.argsort(remaining)[-4:]
+        alphas, betas = np.array(self.alphas)[:, columns], np.array(self.betas)[:, columns]
         for a, b in zip(alphas.T, betas.T, strict=True):
             m = int(np.argmin(np.append(a > 0, False)))
             if m == 0:
@@ -110,12 +115,14 @@ def pcg(product, b, precondition, x=None, coupled=False):
         z = precondition(r)
         new = inner(r, z)
         beta = xp.where(moving, new / xp.where(moving, gamma, 1.0), 0.0)
-        host = [np.atleast_1d(as_numpy(c)).astype(float) for c in (alpha, beta, gamma)]
-        lanczos.update(host[0], host[1])
-        decrease += 0.5 * float(np.sum(host[0] * host[2]))
+        # one transfer an iteration: alpha is zero where nothing moves
+        host = as_numpy(xp.stack([alpha, beta, gamma, new])).astype(float)
+        host = host.reshape(4, -1)
+        lanczos.update(host[0], host[1], host[3])
+        decrease += 0.5 * float(host[0] @ host[2])
         k += 1
-        remaining = max(float(xp.sum(new)), 0.0)
+        remaining = max(float(host[3].sum()), 0.0)
         yield Iterate(x, r, 0.5 * remaining / lanczos.smallest, decrease, k)
-        if not bool(xp.any(moving)):
+        if not host[0].any():
             return
         q, gamma = z + beta * q, new

@@ -2,19 +2,24 @@
 
 from numpy.linalg import LinAlgError
 
-from .._arrays import identity, is_numpy, namespace
+from .._arrays import identity, namespace, solve_triangular
 
 N_ATTEMPTS = 6
 
 
 def cholesky(K):
-    """Lower Cholesky factor of the symmetric part of K, None when there is none.
+    """Lower Cholesky factor of the symmetric part of K, None when there is none."""
+    return factor((K + K.T) / 2)
+
+
+def factor(K):
+    """Lower Cholesky factor of a symmetric matrix, None when there is none.
 
     NumPy raises and CuPy returns NaN for a matrix that is not positive definite.
     """
     xp = namespace(K)
     try:
-        L = xp.linalg.cholesky((K + K.T) / 2)
+        L = xp.linalg.cholesky(K)
     except LinAlgError:
         return None
     return L if bool(xp.all(xp.isfinite(L))) else None
@@ -44,19 +49,10 @@ def shifted_inverse(G, boost=1.0):
     for _ in range(N_ATTEMPTS):
         L = cholesky(eye + G / boost)
         if L is not None:
-            half = _inverse_factor(L)
+            half = solve_triangular(L, eye)
             return half.T @ half, boost
         boost *= 2
     raise LinAlgError(
         "the preconditioner's matrix has no Cholesky factor: its rows hold values "
         "that are not finite; look for overflow in X or in the coefficients"
     )
-
-
-def _inverse_factor(L):
-    """Inverse of a lower triangular factor; the array standard has no such solve."""
-    if is_numpy(L):
-        from scipy.linalg import lapack
-
-        return lapack.dtrtri(L, lower=1)[0]
-    return namespace(L).linalg.solve(L, identity(L.shape[0], L))

@@ -10,10 +10,11 @@ from .base import Result, Solver, Status, Step, minimize
 from .lbfgs import LBFGS
 from .newton_cg import NewtonCG
 from .newton_cholesky import Direct, NewtonCholesky
-from .nystrom_pcg import NystromPCG
+from .pcg import PCG, NystromPCG
 
 _CLASSES = (
     Direct,
+    PCG,
     NystromPCG,
     NewtonCholesky,
     NewtonCG,
@@ -25,6 +26,7 @@ SOLVERS = {solver.name: solver for solver in _CLASSES}
 
 __all__ = [
     "LBFGS",
+    "PCG",
     "SOLVERS",
     "Direct",
     "NewtonCG",

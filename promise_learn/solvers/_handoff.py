@@ -1,5 +1,6 @@
 """Turn a routine that calls back into a generator."""
 
+import contextvars
 import threading
 from queue import SimpleQueue
 
@@ -12,7 +13,8 @@ def generated(routine):
     """Yield what ``routine(emit)`` passes to ``emit``, one item at a time.
 
     The routine runs in a thread that waits inside ``emit`` while the consumer works, so
-    the two never run at once. An exception of the routine is raised here; closing the
+    the two never run at once; it sees the context variables of the consumer, such as
+    NumPy's error state. An exception of the routine is raised here; closing the
     generator ends the routine at its next ``emit``.
     """
     items, permits = SimpleQueue(), SimpleQueue()
@@ -33,7 +35,8 @@ def generated(routine):
         else:
             items.put(("end", None))
 
-    thread = threading.Thread(target=work, daemon=True)
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(work,), daemon=True)
     thread.start()
     try:
         while True:

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 
 from .newton import suboptimality
 
-ROUNDING = 4 * np.finfo(np.float64).eps
+ROUNDING = 1e-24  # margins round to some eps, and the gap is quadratic in them
 
 
 class Status(enum.Enum):
@@ -88,11 +88,15 @@ class Solver(BaseEstimator):
         Name in the registry.
     default_max_iter : int
         Iterations (batch) or passes (stochastic) allowed where the user gives none.
+    yields_start : bool
+        Whether the first `Step` is a start, which is no iteration yet: it is recorded
+        only where it ends the run.
     """
 
     name: str = ""
     default_max_iter: int = 1000
     uses_preconditioner: bool = False
+    yields_start: bool = False
 
     def check(self, f):
         """Raise ValueError where the solver cannot treat the objective f."""
@@ -137,47 +141,73 @@ class _Run:
     def __init__(self, f, tol, callback):
         self.f, self.tol, self.callback = f, tol, callback
         self.start = time.perf_counter()
-        self.rows = []
+        self.rows, self.extra_passes = [], 0.0
         self.best, self.best_value = None, math.inf
-        self.floor = 0.0
-        self.retry_below = math.inf
+        self.floor = ROUNDING * abs(f.null_value())
+        self.retry_below, self.retry_after = math.inf, 0
+        self.reliable = False
 
     def accept(self, step):
-        """Record the step; the relative gap, or NaN where nothing is known yet."""
-        value, point = step.value, None
-        if value is None:
+        """Value and gap of the step where it brings none; whether finite, converged."""
+        point, self.reliable = None, step.reliable
+        if step.value is None:
             point = self.f.expand(step.w)
-            value, step.gradient = point.value, point.gradient
-            step.passes += 1
-        if not self.rows:
-            self.floor = ROUNDING * abs(value)
+            step.value, step.gradient = point.value, point.gradient
+            self.extra_passes += 1
+        value = step.value
         if value < self.best_value:
             self.best, self.best_value = step.w, value
-        gap = math.nan if step.gap is None else step.gap
+        step.gap = math.nan if step.gap is None else step.gap
         target = max(self.tol * abs(value), self.floor)
-        if not step.reliable and math.isfinite(value) and not gap > target:
-            gap = self._certify(step, point, gap, target)
-        relative = gap / abs(value) if value else (0.0 if gap == 0 else math.inf)
-        seconds = time.perf_counter() - self.start
-        row = (step.passes, seconds, value, relative, step.step_size, step.refreshes)
+        if not step.reliable and math.isfinite(value) and not step.gap > target:
+            step.gap = self._certify(step, point, step.gap, target)
+        return math.isfinite(value), step.gap <= target
+
+    def record(self, step):
+        """Append the step to the history."""
+        row = (
+            step.passes + self.extra_passes, time.perf_counter() - self.start,
+            step.value, _relative(step.gap, step.value), step.step_size, step.refreshes,
+        )
         self.rows.append(row)
         if self.callback is not None:
             self.callback(dict(zip(_COLUMNS, row, strict=True)))
-        return math.isfinite(value), gap <= target
 
     def _certify(self, step, point, gap, target):
-        """Measure the Newton decrement, unless the last measurement says: too early."""
-        if gap > self.retry_below:
+        """Measure the Newton decrement, unless the last measurement says: too early.
+
+        It is measured again when the estimate has fallen in proportion, or after ten
+        times as many iterations as the last measurement took passes.
+        """
+        if gap > self.retry_below and len(self.rows) < self.retry_after:
             return math.nan
-        point = point or self.f.expand(step.w)
+        if point is None:
+            point = self.f.expand(step.w)
+            self.extra_passes += 1
         measured, passes = suboptimality(point, target)
-        step.passes += passes
+        self.extra_passes += passes
+        self.retry_after = len(self.rows) + 10 * passes
         if measured > target and math.isfinite(gap):
             self.retry_below = 0.5 * gap * target / measured
         return measured
 
+    def finish(self, status):
+        """Close the record of a run that its solver, or the limit, has ended.
+
+        The gap of the best iterate is measured where only an estimate is known: it may
+        have converged after all.
+        """
+        if self.reliable:
+            return self.result(status)
+        last = self.rows.pop() if self.rows else (0.0, 0.0, 0.0, 0.0, math.nan, 0)
+        self.retry_below, self.extra_passes = math.inf, last[0]
+        step = Step(self.best, step_size=last[4], refreshes=last[5])
+        _, converged = self.accept(step)
+        self.record(step)
+        return self.result(Status.CONVERGED if converged else status)
+
     def result(self, status):
-        """Close the record."""
+        """Sum up the rows so far."""
         columns = zip(*self.rows, strict=True) if self.rows else [()] * len(_COLUMNS)
         history = {
             name: np.array(values, dtype=int if name == "refreshes" else float)
@@ -187,12 +217,18 @@ class _Run:
         return Result(self.best, status, len(self.rows), last[0], last[3], history)
 
 
+def _relative(gap, value):
+    return gap / abs(value) if value else (0.0 if gap == 0 else math.inf)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a run that diverges says so by its status
 def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=None):
     """Minimise an objective until its relative suboptimality is at most ``tol``.
 
     A fit has converged when (F(w) - F*) / F(w) <= tol, with F(w) - F* estimated by the
     Newton decrement 1/2 g' H^-1 g: exact for the squared error, asymptotically exact for
-    the others. The rule is the same for every solver.
+    the others. The rule is the same for every solver. Where F* is zero, as in exact
+    interpolation, a gap below 1e-24 F(0) is as good as none.
 
     Parameters
     ----------
@@ -225,13 +261,18 @@ def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=
     run = _Run(f, tol, callback)
     w = f.zeros() if w0 is None else w0
     run.best = w
+    at_start = solver.yields_start
     for step in solver.iterate(f, w, rng):
         finite, converged = run.accept(step)
+        if at_start and finite and not converged:
+            at_start = False
+            continue
+        run.record(step)
         if not finite:
             return run.result(Status.DIVERGED)
         if converged:
             run.best = step.w
             return run.result(Status.CONVERGED)
         if len(run.rows) >= limit:
-            return run.result(Status.MAX_ITER)
-    return run.result(Status.STAGNATED)
+            return run.finish(Status.MAX_ITER)
+    return run.finish(Status.STAGNATED)

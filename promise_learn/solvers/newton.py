@@ -6,46 +6,66 @@ with, whichever solver runs.
 
 import numpy as np
 
-from .._arrays import as_numpy, namespace
+from .._arrays import add_diagonal, as_numpy, like, namespace
 from ..linalg.cg import pcg
 from ..linalg.spd import Factor
 
 DENSE_SIZE = 300
 MAX_ITERATIONS = 300
+PATIENCE = 4
 
 
 class HessianFactor:
-    """Factor of a dense Hessian: one block, all classes at once, or one a target."""
+    """Factor of a dense Hessian: one block, all classes at once, or one a target.
 
-    def __init__(self, point):
+    Parameters
+    ----------
+    point : Expansion
+    extra : array (dim,), default=0
+        Added to the diagonal.
+    blocks : bool, default=False
+        For the multinomial loss, keep the diagonal blocks alone, one a class, and take
+        the mean over classes off the solution: it is zero at the minimum.
+    """
+
+    def __init__(self, point, extra=0.0, blocks=False):
         f = self._objective = point.objective
-        self._columns = {}
-        if not f.per_target:
-            self._factor = Factor(point.hessian())
+        self._parts, self._centred = [], f.coupled and blocks
+        if f.coupled and not blocks:
+            self._parts.append((None, Factor(point.hessian())))
             return
-        G, penalty = f.design.gram(point.row_curvature), as_numpy(f.penalty)
-        values, owners = np.unique(penalty, axis=1, return_inverse=True)
-        eye = f.xp.eye(f.dim, dtype=G.dtype)
+        everything = list(range(f.n_columns))
+        if f.coupled:
+            for k in everything:
+                self._add(f.design.gram(point.class_curvature(k)), f.penalty + extra, [k])
+            return
+        G = f.design.gram(point.row_curvature)
+        if not f.per_target:
+            self._add(G, f.penalty + extra, everything)
+            return
+        values, owners = np.unique(as_numpy(f.penalty), axis=1, return_inverse=True)
         for k in range(values.shape[1]):
-            ridge = f.xp.asarray(values[:, k], dtype=G.dtype)
-            columns = np.flatnonzero(owners.reshape(-1) == k)
-            self._columns[k] = columns, Factor(G + eye * ridge[:, None])
+            owned = np.flatnonzero(owners.reshape(-1) == k).tolist()
+            self._add(G, like(values[:, k], G) + extra, owned)
+
+    def _add(self, G, ridge, columns):
+        self._parts.append((columns, Factor(add_diagonal(G, ridge))))
 
     def solve(self, g):
         """H^-1 g for g of the shape of w."""
         xp = namespace(g)
-        if self._columns:
-            parts = {
-                int(c): factor.solve(g[:, int(c)])
-                for columns, factor in self._columns.values()
-                for c in columns
-            }
-            return xp.stack([parts[c] for c in range(g.shape[1])], axis=1)
-        if not self._objective.coupled:
-            return self._factor.solve(g)
-        dim, K = g.shape
-        flat = self._factor.solve(xp.reshape(xp.matrix_transpose(g), (K * dim,)))
-        return xp.matrix_transpose(xp.reshape(flat, (K, dim)))
+        columns, factor = self._parts[0]
+        if columns is None:
+            dim, K = g.shape
+            flat = factor.solve(xp.reshape(xp.matrix_transpose(g), (K * dim,)))
+            return xp.matrix_transpose(xp.reshape(flat, (K, dim)))
+        if len(self._parts) == 1:
+            return factor.solve(g)
+        solved = {
+            c: factor.solve(g[:, c]) for columns, factor in self._parts for c in columns
+        }
+        d = xp.stack([solved[c] for c in range(g.shape[1])], axis=1)
+        return d - xp.mean(d, axis=1, keepdims=True) if self._centred else d
 
 
 def jacobi(point):
@@ -64,7 +84,8 @@ def suboptimality(point, target):
 
     Exact by a dense factor for small problems, by preconditioned conjugate gradients
     otherwise. CG stops as soon as its lower bound exceeds ``target``, since then the
-    answer is known to be "not yet", or when one tenth of accuracy is reached.
+    answer is known to be "not yet", or when its estimate of the rest has stayed below one
+    tenth for some iterations: the first ones have not seen the small eigenvalues.
 
     Parameters
     ----------
@@ -83,8 +104,10 @@ def suboptimality(point, target):
     xp = namespace(g)
     if f.dim * (f.n_columns if f.coupled else 1) <= DENSE_SIZE:
         return 0.5 * float(xp.sum(g * HessianFactor(point).solve(g))), 1.0
+    settled = 0
     for it in pcg(point.product, -g, jacobi(point), coupled=f.coupled):
-        settled = it.gap <= 0.1 * it.decrease or it.decrease > target
-        if settled or it.iteration >= MAX_ITERATIONS:
+        settled = settled + 1 if it.gap <= 0.1 * it.decrease else 0
+        enough = settled > PATIENCE + it.iteration // 4 or it.decrease > target
+        if enough or it.iteration >= MAX_ITERATIONS:
             break
     return it.decrease + it.gap, float(it.iteration)

@@ -1,33 +1,40 @@
 """Newton's method with preconditioned conjugate gradients."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from ..linalg.cg import pcg
 from .base import Solver, Step
+from .growing import growing_samples
 from .line_search import advance
 from .sketch import curvature_inverse
+
+TINY = 1e-300
 
 
 @dataclass(repr=False, eq=False)
 class NewtonCG(Solver):
-    """Inexact Newton; the linear systems by Nystrom-preconditioned CG.
+    """Inexact Newton; its linear systems by preconditioned conjugate gradients.
 
-    The forcing term asks CG for the accuracy that the decrement of the step can use, so
-    that early steps cost a few products and the last one converges quadratically. The
+    The forcing term asks CG for no more accuracy than the step can use. The
     preconditioner serves until CG needs twice the iterations it took when it was fresh.
+    The first steps are taken on growing samples of the rows.
 
     Parameters
     ----------
     preconditioner : str, Preconditioner or None, default="auto"
-        "auto" is the Nystrom approximation of adaptive rank on equilibrated columns.
+        "auto" is the Cholesky factor of the Hessian of a row sample where that is small
+        enough, else "nystrom": the Nystrom approximation of the whole Hessian, of
+        adaptive rank, on equilibrated columns.
     max_cg : int, default=500
         CG iterations a Newton step.
 
     References
     ----------
     Nocedal and Wright, Numerical Optimization (2006), algorithm 7.1; Frangella, Tropp
-    and Udell, Randomized Nystrom preconditioning (2023), algorithm 5.2.
+    and Udell, Randomized Nystrom preconditioning (2023), algorithm 5.2; PROMISE
+    (Frangella et al., 2024), section 3, for the preconditioners.
     """
 
     preconditioner: Any = "auto"
@@ -35,19 +42,31 @@ class NewtonCG(Solver):
 
     name = "newton-cg"
     default_max_iter = 200
+    yields_start = True
     uses_preconditioner = True
 
     def iterate(self, f, w, rng):
         """Yield a `Step` before every Newton step."""
+        passes = 0.0
+        for sample, accuracy in growing_samples(f, w, rng):
+            for step in self._steps(sample, w, rng):
+                if step.gap <= accuracy * abs(step.value):
+                    break
+            w, passes = step.w, passes + step.passes * sample.n_rows / f.n_rows
+        for step in self._steps(f, w, rng):
+            step.passes += passes
+            yield step
+
+    def _steps(self, f, w, rng):
         point, inverse, fresh = f.expand(w), None, 0
-        passes, t, refreshes, previous = 1.0, 1.0, 0, float("inf")
+        passes, t, refreshes, relative = 1.0, 1.0, 0, math.inf
         while point is not None:
             if inverse is None:
                 inverse, cost = curvature_inverse(self.preconditioner, point, rng)
                 passes, refreshes, fresh = passes + cost, refreshes + 1, 0
-            forcing = 0.1 if previous == float("inf") else min(0.1, previous**0.5)
+            forcing = min(0.1, relative**0.5)
             for it in pcg(point.product, -point.gradient, inverse, coupled=f.coupled):
-                accurate = it.gap <= forcing * max(it.decrease, 1e-300)
+                accurate = it.gap <= forcing * max(it.decrease, TINY)
                 if accurate or it.iteration >= self.max_cg:
                     break
             passes += it.iteration
@@ -55,7 +74,7 @@ class NewtonCG(Solver):
             yield Step(
                 point.w, point.value, point.gradient, decrement, True, passes, t, refreshes
             )
-            previous = decrement / max(abs(point.value), 1e-300)
+            relative = decrement / max(abs(point.value), TINY)
             fresh = fresh or it.iteration
             if it.iteration > 2 * fresh + 10 and not f.quadratic:
                 inverse = None

@@ -1,21 +1,23 @@
 """Newton's method with dense Hessians and Cholesky factors."""
 
+import math
 from dataclasses import dataclass
 
 from . import row_space
 from .base import Solver, Step
+from .growing import growing_samples
 from .line_search import advance
 from .newton import HessianFactor
 
-REUSE = 10.0
+STALE = 4.0
 
 
 @dataclass(repr=False, eq=False)
 class NewtonCholesky(Solver):
-    """Newton's method; a factor serves as long as the decrement falls tenfold a step.
+    """Newton's method; a factor serves as long as its steps gain enough for their cost.
 
-    Where there are fewer rows than columns the same iteration runs in the row space, in
-    n unknowns (Woodbury's identity in disguise).
+    The first steps are taken on growing samples of the rows. Where there are fewer rows
+    than columns the same iteration runs in the row space, in n unknowns.
 
     Parameters
     ----------
@@ -36,6 +38,7 @@ class NewtonCholesky(Solver):
 
     name = "newton-cholesky"
     default_max_iter = 200
+    yields_start = True
 
     def check(self, f):
         """Refuse a Hessian that does not fit."""
@@ -57,23 +60,41 @@ class NewtonCholesky(Solver):
                 step.w = lift(step.w)
                 yield step
             return
-        xp, point, factor = f.xp, f.expand(w), None
-        passes, t, refreshes, decrement = 1.0, 1.0, 0, float("inf")
-        while point is not None:
-            previous = decrement
-            if factor is not None:
-                d = -factor.solve(point.gradient)
-                decrement = -0.5 * float(xp.sum(point.gradient * d))
-            if factor is None or decrement > previous / REUSE:
-                factor = HessianFactor(point)
-                passes, refreshes = passes + 1, refreshes + 1
-                d = -factor.solve(point.gradient)
-                decrement = -0.5 * float(xp.sum(point.gradient * d))
-            yield Step(
-                point.w, point.value, point.gradient, decrement, True, passes, t, refreshes
-            )
-            point, t = advance(f, point, d)
-            passes += 1
+        passes = 0.0
+        for sample, accuracy in growing_samples(f, w, rng):
+            for step in newton_steps(sample, w):
+                if step.gap <= accuracy * abs(step.value):
+                    break
+            w, passes = step.w, passes + step.passes * sample.n_rows / f.n_rows
+        for step in newton_steps(f, w):
+            step.passes += passes
+            yield step
+
+
+def newton_steps(f, w):
+    """Yield a `Step` before every Newton step on the rows of f alone.
+
+    A factor is kept while a step with it gains what a new one would gain for its cost:
+    the decrement falls by 10^(3 / (1 + cost of the Hessian in passes)). The decrement
+    by a kept factor may be short of the true one, and is multiplied by `STALE`.
+    """
+    xp, point, factor = f.xp, f.expand(w), None
+    enough = 10 ** (3 / (1 + f.design.rows.gram_cost))
+    passes, t, refreshes, decrement = 1.0, 1.0, 0, math.inf
+    while point is not None:
+        previous, fresh = decrement, False
+        if factor is not None:
+            d = -factor.solve(point.gradient)
+            decrement = -0.5 * float(xp.sum(point.gradient * d))
+        if factor is None or not decrement * enough <= previous:
+            factor, fresh, refreshes = HessianFactor(point), True, refreshes + 1
+            passes += f.design.rows.gram_cost
+            d = -factor.solve(point.gradient)
+            decrement = -0.5 * float(xp.sum(point.gradient * d))
+        gap = decrement if fresh or f.quadratic else STALE * decrement
+        yield Step(point.w, point.value, point.gradient, gap, True, passes, t, refreshes)
+        point, t = advance(f, point, d)
+        passes += 1
 
 
 @dataclass(repr=False, eq=False)

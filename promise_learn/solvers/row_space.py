@@ -5,7 +5,7 @@ with Z Z' = V L V' and beta = L^-1/2 V'Z w the objective is that of the n x n de
 V L^1/2, with the same value and the same penalty; w = Z' V L^-1/2 beta.
 """
 
-import numpy as np
+import sys
 
 from .._arrays import dense
 from ..design import Design
@@ -45,7 +45,8 @@ def reduced(f):
         square = xp.sum(xp.astype(design.shift, xp.float64) ** 2)
         K = K - cross[:, None] - cross[None, :] + square
     values, vectors = xp.linalg.eigh(K)
-    kept = int(xp.sum(values > f.n_rows * np.finfo(float).eps * values[-1]))
+    lost = f.n_rows * sys.float_info.epsilon
+    kept = int(xp.sum(xp.astype(values > lost * values[-1], xp.int64)))
     values, vectors = values[f.n_rows - kept :], vectors[:, f.n_rows - kept :]
     root = xp.sqrt(values)
     dtype = rows.vector_dtype

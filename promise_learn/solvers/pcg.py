@@ -1,4 +1,4 @@
-"""Nystrom-preconditioned conjugate gradients for ridge regression."""
+"""Preconditioned conjugate gradients for ridge regression."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ RESTART = 1e-10
 
 
 @dataclass(repr=False, eq=False)
-class NystromPCG(Solver):
+class PCG(Solver):
     """Conjugate gradients on the normal equations, all targets in one product.
 
     Every target has step lengths of its own, and one that has converged stops moving.
@@ -21,8 +21,8 @@ class NystromPCG(Solver):
     Parameters
     ----------
     preconditioner : str, Preconditioner or None, default="auto"
-        "auto" is the Nystrom approximation of the whole Hessian, of adaptive rank, on
-        equilibrated columns; None is plain conjugate gradients.
+        "auto" is the Cholesky factor of the Hessian of a row sample where that is small
+        enough, else "nystrom"; None is plain conjugate gradients.
 
     Raises
     ------
@@ -31,13 +31,13 @@ class NystromPCG(Solver):
 
     References
     ----------
-    Frangella, Tropp and Udell, Randomized Nystrom preconditioning, SIAM J. Matrix Anal.
-    Appl. 44 (2023), algorithm 5.2.
+    Golub and Van Loan, Matrix Computations, algorithm 11.5.1. The sampled factor is the
+    square case of SSN in PROMISE (Frangella et al., 2024), section 3.
     """
 
     preconditioner: Any = "auto"
 
-    name = "nystrom-pcg"
+    name = "pcg"
     default_max_iter = 5000
     uses_preconditioner = True
 
@@ -45,7 +45,7 @@ class NystromPCG(Solver):
         """Accept the squared error only."""
         if not f.quadratic:
             raise ValueError(
-                "solver='nystrom-pcg' solves squared-error problems only: use "
+                f"solver={self.name!r} solves squared-error problems only: use "
                 "'newton-cg' or 'auto'."
             )
 
@@ -69,3 +69,25 @@ class NystromPCG(Solver):
             point, passes = f.expand(point.w + it.x), passes + 1
             if not point.value < before:
                 return
+
+
+@dataclass(repr=False, eq=False)
+class NystromPCG(PCG):
+    """Nystrom-preconditioned conjugate gradients for ridge regression.
+
+    As `PCG`, with the randomised Nystrom approximation of the whole Hessian as its
+    preconditioner; the rank doubles while that pays.
+
+    Parameters
+    ----------
+    preconditioner : str, Preconditioner or None, default="nystrom"
+
+    References
+    ----------
+    Frangella, Tropp and Udell, Randomized Nystrom preconditioning, SIAM J. Matrix Anal.
+    Appl. 44 (2023), algorithm 5.2.
+    """
+
+    preconditioner: Any = "nystrom"
+
+    name = "nystrom-pcg"

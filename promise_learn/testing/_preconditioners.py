@@ -1,14 +1,11 @@
-"""Contract checks: what every preconditioner must do, ours and yours.
-
-Each check raises AssertionError with a sentence that says what failed.
-"""
+"""What every preconditioner must do."""
 
 from itertools import product
 
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from ._arrays import as_numpy, dense, is_sparse, like
+from .._arrays import as_numpy, dense, is_sparse, like
 
 SHAPES = ((40, 12), (7, 12), (1, 9), (9, 1), (1, 1))
 
@@ -40,7 +37,7 @@ def check_preconditioner(spec, xp=np):
     >>> from promise_learn.testing import check_preconditioner
     >>> check_preconditioner("nystrom")
     """
-    from .preconditioners import resolve_preconditioner
+    from ..preconditioners import resolve_preconditioner
 
     spec = resolve_preconditioner(spec)
     storages = ("dense", "csr") if xp is np else ("dense",)

@@ -1,0 +1,32 @@
+"""Start on a sample of the rows that grows: few passes are left for all of them."""
+
+import numpy as np
+
+ROWS_PER_UNKNOWN = 4
+LEAST_ROWS = 1000
+GROWTH = 8
+
+
+def growing_samples(f, w, rng):
+    """Yield (objective of a row sample, accuracy worth reaching on it), largest last.
+
+    A sample of m rows knows the minimum to a relative accuracy of about dim / (2 m), so
+    solving it further is wasted. The total penalty is kept (`Objective.subset`), which
+    keeps a small sample from overfitting. Nothing is yielded where w is not zero (a warm
+    start knows better) or where the rows are too few for this to pay.
+
+    Parameters
+    ----------
+    f : Objective
+    w : array
+        Starting point of the solver.
+    rng : numpy.random.Generator
+    """
+    unknowns = f.dim * f.n_columns
+    size = max(ROWS_PER_UNKNOWN * unknowns, LEAST_ROWS)
+    if f.quadratic or bool(f.xp.any(w != 0)):
+        return
+    while 3 * size <= f.n_rows:
+        rows = np.sort(rng.choice(f.n_rows, size, replace=False, shuffle=False))
+        yield f.subset(rows), 0.1 * unknowns / size
+        size *= GROWTH

@@ -1,0 +1,65 @@
+"""What crosses between device and host: scalars down, random numbers up.
+
+NumPy cannot read "device1" of array_api_strict, so every implicit copy to the host is
+an error there as it is with CuPy. The tests count the explicit ones inside `minimize`;
+before it, labels and weights pass through the host once.
+"""
+
+import numpy as np
+import pytest
+from sklearn import config_context
+
+from _strict import DEVICE, SQUARED_ERROR_ONLY, Traffic, on
+from promise_learn import LogisticRegression, Ridge, _base
+from promise_learn.solvers import SOLVERS
+
+N, P, K = 200, 30, 3
+
+
+@pytest.fixture
+def traffic(monkeypatch):
+    """Traffic inside `minimize`, once a fit is done."""
+    seen, minimize = [], _base.minimize
+
+    def watched(*args, **options):
+        with monkeypatch.context() as patch:
+            seen.append(Traffic(patch))
+            return minimize(*args, **options)
+
+    monkeypatch.setattr(_base, "minimize", watched)
+    return seen
+
+
+def fit(task, name):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, P)) * np.geomspace(1, 0.1, P)
+    scores = 2 * X @ rng.standard_normal((P, K)) + rng.standard_normal((N, K))
+    y = scores if task == "targets" else scores.argmax(axis=1)
+    if task == "binary":
+        y = y == 0
+    model = (Ridge if task == "targets" else LogisticRegression)(solver=name)
+    with config_context(array_api_dispatch=True):
+        return model.set_params(random_state=0).fit(*on(DEVICE, X, y))
+
+
+def cases():
+    for task in ("targets", "binary", "multinomial"):
+        for name in SOLVERS:
+            if task == "targets" or name not in SQUARED_ERROR_ONLY:
+                yield task, name
+
+
+@pytest.mark.parametrize(("task", "name"), list(cases()))
+def test_only_scalars_come_down(task, name, traffic):
+    """At most four numbers a target at once; L-BFGS itself is SciPy's, on the host."""
+    fit(task, name)
+    columns = 1 if task == "binary" else K
+    allowed = (P + 1) * columns if name == "lbfgs" else 4 * columns
+    assert traffic[0].largest <= allowed
+
+
+@pytest.mark.parametrize(("task", "name"), list(cases()))
+def test_the_host_waits_few_times_a_pass(task, name, traffic):
+    """Every stop costs a GPU some microseconds; a pass over small data as many."""
+    model = fit(task, name)
+    assert traffic[0].stops <= 30 + 8 * model.history_["passes"][-1]

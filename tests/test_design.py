@@ -1,0 +1,238 @@
+"""Designs: every storage, centred and scaled, behaves as the dense matrix it stands for."""
+
+import tracemalloc
+
+import array_api_strict
+import numpy as np
+import pytest
+from _cases import DENSE, SPARSE, half_empty, store
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from promise_learn._arrays import as_numpy, is_sparse
+from promise_learn.design import Design
+from promise_learn.design.rows import Rows
+from promise_learn.losses import Logistic, Multinomial, SquaredError
+from promise_learn.testing import check_design, design_matrix
+
+N, P = 300, 7
+RNG = np.random.default_rng(0)
+SHIFT, SCALE = RNG.standard_normal(P), RNG.uniform(0.5, 20, P)
+# float32 data enter vector passes exactly; products of a block round as float32 BLAS does
+RTOL = {"float64": 1e-12, "float32": 2e-5}
+
+STORAGES = pytest.mark.parametrize("storage", [*DENSE, *SPARSE])
+DTYPES = pytest.mark.parametrize("dtype", ["float64", "float32"])
+OPTIONS = pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"intercept": True},
+        {"scale": SCALE},
+        {"shift": SHIFT, "intercept": True},
+        {"shift": SHIFT, "scale": SCALE},
+        {"shift": SHIFT, "scale": SCALE, "intercept": True},
+    ],
+    ids=lambda options: "+".join(options) or "plain",
+)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(1)
+
+
+def bits(X):
+    """Bytes of X, to see whether it changed."""
+    return [part.copy() for part in ((X.data, X.indices) if is_sparse(X) else (X,))]
+
+
+# ------------------------------------------------------------------ the contract
+
+
+@OPTIONS
+@DTYPES
+@STORAGES
+def test_contract(storage, dtype, options, tmp_path):
+    X = store(half_empty(N, P, dtype=dtype), storage, tmp_path)
+    before = bits(X)
+    check_design(Design(X, **options), design_matrix(X, **options), RTOL[dtype])
+    for now, then in zip(bits(X), before, strict=True):
+        assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3, 1), (1, 1), (5, 40)])
+@pytest.mark.parametrize("storage", ["C", "F", "csr_array"])
+def test_contract_on_thin_shapes(storage, shape):
+    X = store(half_empty(*shape), storage)
+    check_design(Design(X, intercept=True), design_matrix(X, intercept=True))
+
+
+@OPTIONS
+def test_contract_of_the_generic_text(options):
+    X = half_empty(N, P)
+    design = Design(Rows(X), **options)
+    check_design(design, design_matrix(X, **options))
+
+
+@pytest.mark.parametrize("options", [{}, {"intercept": True}, {"scale": SCALE}])
+def test_contract_of_the_generic_text_on_csr(options):
+    X = store(half_empty(N, P), "csr_array")
+    check_design(Design(Rows(X), **options), design_matrix(X, **options))
+
+
+def test_contract_finds_a_wrong_verb():
+    class Uncentred(Design):
+        def squares(self, d):
+            return Design(self.rows, intercept=self.intercept).squares(d)
+
+    X = half_empty(N, P)
+    design = Uncentred(X, SHIFT, intercept=True)
+    with pytest.raises(AssertionError, match="squares"):
+        check_design(design, design_matrix(X, SHIFT, intercept=True))
+
+
+def test_strict_namespace_gives_the_same_numbers(rng):
+    xp, X = array_api_strict, half_empty(N, P)
+    options = {"shift": SHIFT, "scale": SCALE}
+    plain = Design(X, **options, intercept=True)
+    strict = {name: xp.asarray(value) for name, value in options.items()}
+    strict = Design(xp.asarray(X), **strict, intercept=True)
+    d = rng.random(N)
+    for columns in ((), (3,)):
+        w, r = (
+            rng.standard_normal((P + 1, *columns)),
+            rng.standard_normal((N, *columns)),
+        )
+        for verb, args in [("dot", (w,)), ("adjoint", (r,)), ("curved", (d, w))]:
+            result = getattr(strict, verb)(*(xp.asarray(a) for a in args))
+            assert_allclose(as_numpy(result), getattr(plain, verb)(*args), 1e-11, 1e-11)
+    for verb in ("squares", "gram"):
+        result = getattr(strict, verb)(xp.asarray(d))
+        assert_allclose(as_numpy(result), getattr(plain, verb)(d), 1e-11, 1e-10)
+    root = strict.root(np.array([4, 2, 9]), xp.asarray(d[:3]))
+    assert_allclose(as_numpy(root), plain.root(np.array([4, 2, 9]), d[:3]), 1e-12)
+
+
+# ------------------------------------------------------------------ precision
+
+
+@pytest.mark.parametrize("storage", ["C", "F", "csr_array"])
+def test_float32_data_lose_nothing_in_vector_passes(storage, rng):
+    """Vectors are float64, so the sums are as exact as for float64 data."""
+    X = store(half_empty(N, P, dtype="float32"), storage)
+    design, Z = Design(X, SHIFT), design_matrix(X, SHIFT)
+    w, r, d = rng.standard_normal(P), rng.standard_normal(N), rng.random(N)
+    assert_allclose(design.dot(w), Z @ w, 1e-12, 1e-11)
+    assert_allclose(design.adjoint(r), Z.T @ r, 1e-12, 1e-11)
+    assert_allclose(design.curved(d, w), Z.T @ (d * (Z @ w)), 1e-12, 1e-9)
+    assert_allclose(design.gram(d), Z.T @ (d[:, None] * Z), 1e-11, 1e-8)
+
+
+def test_coefficients_of_any_dtype_and_memory_order_are_taken(rng):
+    X = half_empty(N, P)
+    w = rng.standard_normal((P, 6))
+    for each in (w[:, ::2], np.asfortranarray(w), w.astype(np.float32)):
+        assert_allclose(Design(X).dot(each), X @ each.astype(float), 1e-6, 1e-6)
+        assert_allclose(Design(X).dot(each[:, 1]), X @ each[:, 1], 1e-6, 1e-6)
+        d = np.ones(N)
+        expected = X.T @ (X @ each[:, 1])
+        assert_allclose(Design(X).curved(d, each[:, 1]), expected, 1e-5, 1e-4)
+
+
+def test_repeated_entries_of_a_row_count_as_their_sum():
+    """Scatter-added CSR, before ``sum_duplicates``: squares need the sum, not the parts."""
+    indices, indptr = np.array([1, 0, 1, 2, 2]), np.array([0, 3, 5])
+    values = np.array([1.0, 2.0, 3.0, -1.0, 4.0])
+    X = sparse.csr_array((values, indices, indptr), shape=(2, 3))
+    Z = np.array([[2.0, 4.0, 0.0], [0.0, 0.0, 3.0]])
+    check_design(Design(X), Z)
+    assert_array_equal(X.indices, indices, err_msg="the caller's matrix was changed")
+    assert X.nnz == 5
+
+
+def test_stored_zeros_and_empty_rows_change_nothing():
+    X = sparse.csr_array(half_empty(N, P))
+    X.data[::3] = 0.0
+    check_design(Design(X, intercept=True), design_matrix(X, intercept=True))
+    empty = sparse.csr_array((4, 3))
+    check_design(Design(empty, intercept=True), design_matrix(empty, intercept=True))
+
+
+def test_centring_keeps_its_accuracy_where_the_mean_is_large(rng):
+    """Mean 1e5 beside a deviation of 1: the Gram matrix is centred before it is summed."""
+    X = rng.standard_normal((N, P)) + 1e5
+    shift = X.mean(axis=0)
+    Z, d = X - shift, rng.random(N)
+    design = Design(X, shift, intercept=True)
+    assert_allclose(design.gram(d)[:P, :P], Z.T @ (d[:, None] * Z), 0, 1e-9 * N)
+    assert_allclose(design.squares(d)[:P], (Z * Z).T @ d, 1e-3)
+
+
+def test_root_of_centred_sparse_rows_says_what_to_do():
+    design = Design(sparse.csr_array(half_empty(N, P)), SHIFT, intercept=True)
+    with pytest.raises(ValueError, match="shift=None"):
+        design.root(np.arange(3), np.ones(3))
+
+
+# ------------------------------------------------------------------ memory
+
+
+def peak(task):
+    """Bytes that a call allocates beyond what there was, after one call to compile it."""
+    task()
+    tracemalloc.start()
+    task()
+    top = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return top
+
+
+@pytest.fixture(scope="module", params=["C", "F", "csr_array", "float32"])
+def large(request):
+    """60 MB of X (30 MB of CSR) and what a pass needs, centred if dense."""
+    n, p = 25_000, 300
+    X = np.zeros((n, p))
+    X[:, ::2] = np.random.default_rng(0).standard_normal((n, p // 2))
+    if request.param == "float32":
+        X = X.astype(np.float32)
+    elif request.param == "csr_array":
+        X = sparse.csr_array(X[:, : 2 * p // 3])
+    else:
+        X = store(X, request.param)
+    shift = None if is_sparse(X) else np.ones(X.shape[1])
+    return Design(X, shift, intercept=True), np.where(np.arange(n) % 3, 1.0, -1.0)
+
+
+def test_passes_copy_no_part_of_x(large):
+    """What they may hold: four n-vectors and an accumulator for each part."""
+    design, y = large
+    n, dim = design.shape
+    s, w, d = np.full(n, 1 / n), np.zeros(dim), np.ones(n)
+    allowed = 0.1 * design.rows.nbytes
+    assert peak(lambda: design.expand(Logistic(), w, y, s)) < allowed
+    assert peak(lambda: design.curved(d, w)) < allowed
+    assert peak(lambda: design.squares(d)) < allowed
+    assert peak(lambda: design.adjoint(d)) < allowed
+
+
+def test_passes_over_blocks_copy_no_part_of_x(large):
+    design, y = large
+    n, dim = design.shape
+    s, W, d = np.full(n, 1 / n), np.zeros((dim, 2)), np.ones(n)
+    Y = np.stack([y, y], axis=1)
+    allowed = 0.2 * design.rows.nbytes
+    assert peak(lambda: design.expand(SquaredError(), W, Y, s)) < allowed
+    assert peak(lambda: design.expand(Multinomial(), W, (y + 1) / 2, s)) < allowed
+    assert peak(lambda: design.curved(d, W)) < allowed
+
+
+def test_sparse_gram_and_root_never_hold_a_dense_x(rng):
+    X = sparse.random_array((20_000, 400), density=0.01, format="csr", rng=0)
+    design, d = Design(X, scale=np.ones(400), intercept=True), np.ones(20_000)
+    dense_bytes = 8 * 20_000 * 400
+    assert peak(lambda: design.gram(d)) < 0.2 * dense_bytes
+    rows = np.arange(0, 20_000, 2)
+    assert peak(lambda: design.root(rows, d[rows])) < 0.1 * dense_bytes
+    assert is_sparse(design.root(rows, d[rows]))
+    assert is_sparse(design.subset(rows).rows.X)

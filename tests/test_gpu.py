@@ -1,0 +1,177 @@
+"""On a CUDA device: the fit of NumPy, and nothing leaves the device."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from promise_learn import LogisticRegression, Ridge, RidgeClassifier
+from promise_learn.preconditioners import PRECONDITIONERS
+from promise_learn.solvers import SOLVERS
+from promise_learn.testing import check_preconditioner
+
+TASKS = ("ridge", "targets", "ridge classes", "binary", "multinomial")
+SQUARED_ERROR_ONLY = ("direct", "nystrom-pcg", "pcg")
+SHAPES = {"n > p": (300, 12), "n < p": (40, 60)}
+
+
+def missing():
+    """Why these tests cannot run here; empty where they can."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            import cupy
+    except ImportError:
+        return "CuPy is not installed"
+    return "" if cupy.cuda.is_available() else "CuPy finds no CUDA device"
+
+
+pytestmark = pytest.mark.gpu
+if missing():
+    pytest.skip(missing(), allow_module_level=True)
+
+
+def on_device(X):
+    """Host array, or CSR matrix, as CuPy's."""
+    import cupy
+    from cupyx.scipy.sparse import csr_matrix
+
+    return csr_matrix(X) if sparse.issparse(X) else cupy.asarray(X)
+
+
+def data(task, storage, dtype="float64", shape="n > p"):
+    """Half-empty X with columns of scales 1 to 0.1, y and weights, on the host."""
+    n, p = SHAPES[shape]
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p)) * np.geomspace(1, 0.1, p)
+    X *= rng.random((n, p)) < 0.5
+    scores = 2 * X @ rng.standard_normal((p, 3)) + rng.standard_normal((n, 3)) + 0.3
+    y = {"ridge": scores[:, 0], "targets": scores, "binary": scores[:, 0] > 0}
+    y = y.get(task, scores.argmax(axis=1))
+    X = X.astype(dtype)
+    X = sparse.csr_matrix(X) if storage == "csr" else X
+    return X, y, rng.uniform(0.5, 2.0, n)
+
+
+def estimator(task, solver="auto", tol=1e-10, **options):
+    options |= {"solver": solver, "tol": tol, "random_state": 0}
+    if task == "targets":
+        return Ridge(alpha=[1.0, 1.0, 10.0], **options)
+    if task == "ridge":
+        return Ridge(alpha=2.0, **options)
+    if task == "ridge classes":
+        return RidgeClassifier(alpha=2.0, class_weight="balanced", **options)
+    return LogisticRegression(C=0.5, class_weight="balanced", **options)
+
+
+def solver(name):
+    """Solver with the batches of both devices made the same."""
+    found = SOLVERS[name]()
+    if "batch_size" in found.get_params():
+        found.set_params(batch_size=16)
+    return found
+
+
+def applicable():
+    for task in TASKS:
+        for name in SOLVERS:
+            if task in ("binary", "multinomial") and name in SQUARED_ERROR_ONLY:
+                continue
+            yield task, name
+
+
+def assert_on_device(x, dtype):
+    import cupy
+
+    assert isinstance(x, cupy.ndarray), type(x)
+    assert x.dtype == dtype
+
+
+@pytest.mark.parametrize(("task", "name"), list(applicable()))
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_every_solver_matches_the_host(task, name, storage, dtype):
+    tol = 1e-10 if dtype == "float64" else 1e-5
+    X, y, weights = data(task, storage, dtype)
+    expected = estimator(task, solver(name), tol).fit(X, y, weights)
+    X_on, y_on, weights_on = map(on_device, (X, y, weights))
+    fitted = estimator(task, solver(name), tol).fit(X_on, y_on, weights_on)
+    assert_on_device(fitted.coef_, dtype)
+    assert_on_device(fitted.intercept_, dtype)
+    assert fitted.solver_ == name
+    # sums of sparse products differ from run to run on a GPU; errors of coefficients
+    # are roots of tol
+    scale = np.abs(expected.coef_).max()
+    rtol = 1e-4 if dtype == "float64" else 2e-2
+    assert_allclose(fitted.coef_.get(), expected.coef_, 0, rtol * scale)
+    prediction = fitted.predict(X_on)
+    assert_on_device(prediction, expected.predict(X).dtype)
+    assert fitted.score(X_on, y_on) == pytest.approx(expected.score(X, y), abs=0.02)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_fewer_rows_than_columns(task, storage, intercept):
+    X, y, _ = data(task, storage, shape="n < p")
+    expected = estimator(task, fit_intercept=intercept).fit(X, y)
+    fitted = estimator(task, fit_intercept=intercept).fit(on_device(X), on_device(y))
+    scale = np.abs(expected.coef_).max()
+    assert_allclose(fitted.coef_.get(), expected.coef_, 0, 1e-4 * scale)
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("preconditioner", [*PRECONDITIONERS, None])
+def test_every_preconditioner(preconditioner, storage):
+    X, y, _ = data("binary", storage)
+    options = {"preconditioner": preconditioner, "solver": "newton-cg"}
+    expected = estimator("binary", **options).fit(X, y)
+    fitted = estimator("binary", **options).fit(on_device(X), on_device(y))
+    assert_allclose(fitted.coef_.get(), expected.coef_, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", list(PRECONDITIONERS))
+def test_contract_of_preconditioners(name):
+    import cupy
+
+    check_preconditioner(name, xp=cupy)
+
+
+def test_probabilities_and_labels():
+    X, y, _ = data("multinomial", "csr")
+    names = np.array(["a", "b", "c"])[y]
+    X_on = on_device(X)
+    fitted = estimator("multinomial").fit(X_on, names)
+    probabilities = fitted.predict_proba(X_on)
+    assert_on_device(probabilities, "float64")
+    expected = estimator("multinomial").fit(X, names)
+    assert_allclose(probabilities.get(), expected.predict_proba(X), atol=1e-4)
+    assert isinstance(fitted.predict(X_on), np.ndarray)
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+def test_pickle_and_warm_start(storage):
+    X, y, _ = data("binary", storage)
+    X, y = on_device(X), on_device(y)
+    model = estimator("binary", tol=1e-6, warm_start=True).fit(X, y)
+    again = pickle.loads(pickle.dumps(model))
+    assert_array_equal(again.predict(X).get(), model.predict(X).get())
+    assert int(again.fit(X, y).n_iter_[0]) <= 2
+
+
+def test_an_estimator_of_one_place_refuses_the_other():
+    X, y, _ = data("ridge", "dense")
+    with pytest.raises(ValueError, match=r"Ridge.predict\(\) must use the same"):
+        Ridge().fit(on_device(X), y).predict(X)
+    with pytest.raises(ValueError, match=r"Ridge.predict\(\) must use the same"):
+        Ridge().fit(X, y).predict(on_device(X))
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+def test_values_that_are_not_finite_are_refused(storage):
+    X, y, _ = data("ridge", storage)
+    X[0, 0] = np.inf
+    with pytest.raises(ValueError, match="Input X contains NaN or infinity"):
+        Ridge().fit(on_device(X), y)

@@ -1,0 +1,253 @@
+"""Compiled passes: same bits for any number of threads, in forks, without a cache."""
+
+import subprocess
+import sys
+import textwrap
+
+import numba
+import numpy as np
+import pytest
+from _cases import half_empty, store
+from joblib import Parallel, delayed
+from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
+
+from promise_learn.design import Design
+from promise_learn.kernels import _threads
+from promise_learn.losses import Logistic, SquaredError
+
+N, P = 40_000, 20  # eight parts a pass
+STORAGES = pytest.mark.parametrize("storage", ["C", "F", "csr_array"])
+
+
+@pytest.fixture(scope="module")
+def X():
+    return half_empty(N, P)
+
+
+def passes(design):
+    """Every result that a vector pass, or a block pass over CSR, sums over rows."""
+    rng, (n, dim) = np.random.default_rng(1), design.shape
+    w, v, d = rng.standard_normal(dim) / 100, rng.standard_normal(dim), rng.random(n)
+    y, s = np.where(d > 0.5, 1.0, -1.0), np.full(n, 1 / n)
+    eta = design.dot(w)
+    rows = design.rows
+    results = [
+        eta,
+        *design.expand(Logistic(), w, y, s),
+        *design.expand(SquaredError(), w, d, s),
+        design.adjoint(d),
+        design.curved(d, v),
+        rows.loss_sum(Logistic(), eta, y, s),
+        rows.slope_sum(Logistic(), eta, design.dot(v), 0.3, y, s),
+    ]
+    if rows.sparse:
+        W = rng.standard_normal((dim, 3))
+        results += [design.curved(d, W), design.dot(W), design.gram(d)]
+    if rows.sparse or rows.X.flags.c_contiguous:
+        results.append(design.squares(d))
+    return results
+
+
+def assert_same(one, other):
+    for a, b in zip(one, other, strict=True):
+        assert_array_equal(a, b)
+
+
+# ------------------------------------------------------------------ threads
+
+
+@STORAGES
+def test_sums_do_not_depend_on_the_number_of_threads(X, storage, monkeypatch):
+    design = Design(store(X, storage), intercept=True)
+    reference = None
+    for limit in (1, 2, 3, 16):
+        monkeypatch.setattr(_threads, "thread_limit", lambda limit=limit: limit)
+        results = passes(design)
+        assert_same(results, reference or results)
+        reference = results
+
+
+@STORAGES
+def test_sums_do_not_depend_on_the_limits_of_numba_and_blas(X, storage):
+    design = Design(store(X, storage), intercept=True)
+    results = []
+    before = numba.get_num_threads()
+    for limit in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
+        numba.set_num_threads(limit)
+        with threadpool_limits(limit, user_api="blas"):
+            results.append(passes(design))
+    numba.set_num_threads(before)
+    assert_same(*results)
+
+
+def test_limits_of_numba_and_blas_are_both_kept():
+    assert _threads.thread_limit() >= 1
+    with threadpool_limits(1, user_api="blas"):
+        assert _threads.thread_limit() == 1
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    assert _threads.thread_limit() == 1
+    numba.set_num_threads(before)
+
+
+def test_concurrent_fits_in_threads_give_the_same_bits(X):
+    design = Design(X, intercept=True)
+    reference = passes(design)
+    for results in Parallel(4, "threading")(delayed(passes)(design) for _ in range(8)):
+        assert_same(results, reference)
+
+
+def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
+    monkeypatch.setattr(_threads, "thread_limit", lambda: 2)
+
+    def fail(k, lo, hi):
+        if k == 1:
+            raise ArithmeticError("part 1")
+        return k
+
+    with pytest.raises(ArithmeticError, match="part 1"):
+        _threads.run(fail, [(0, 1), (1, 2), (2, 3)])
+    assert _threads.run(lambda k, lo, hi: k, [(0, 1), (1, 2)]) == [0, 1]
+
+
+# ------------------------------------------------------------------ partitions
+
+
+@pytest.mark.parametrize("work", [0, 10**5, 10**6, 10**9])
+@pytest.mark.parametrize("width", [0, 1, 1000, 10**6])
+def test_partition_covers_all_rows_once(work, width):
+    def edges(parts):
+        return np.linspace(0, 1000, parts + 1).astype(int)
+
+    ranges = _threads.partition(edges, work, width)
+    assert [lo for lo, _ in ranges[1:]] == [hi for _, hi in ranges[:-1]]
+    assert (ranges[0][0], ranges[-1][1]) == (0, 1000)
+    assert len(ranges) <= _threads.MAX_PARTS
+    private = len(ranges) * width
+    assert len(ranges) == 1 or private <= work / 4, "costly accumulators"
+
+
+def test_sparse_parts_hold_equal_numbers_of_entries():
+    X = half_empty(N, P)
+    X[: N // 2] *= np.arange(N // 2)[:, None] % 8 == 0
+    design = Design(store(X, "csr_array"))
+    edges = design.rows._boundaries(8)
+    assert edges[0] == 0
+    assert edges[-1] == N
+    entries = np.diff(design.rows.X.indptr[edges])
+    assert_allclose(entries, entries.mean(), rtol=0.01)
+
+
+def test_sparse_parts_of_a_matrix_without_entries():
+    from scipy import sparse
+
+    design = Design(sparse.csr_array((N, P)))
+    assert_array_equal(design.rows._boundaries(4)[[0, -1]], [0, N])
+    assert_array_equal(design.adjoint(np.ones(N)), 0)
+
+
+# ------------------------------------------------------------------ single kernels
+
+
+@pytest.mark.parametrize(
+    "loss", [SquaredError(), Logistic()], ids=["squared", "logistic"]
+)
+@pytest.mark.parametrize("t", [0.0, 0.3, 1.0, 4.0])
+def test_slope_along_a_line_is_the_derivative(loss, t):
+    rng, n = np.random.default_rng(0), 700
+    rows = Design(half_empty(n, 3)).rows
+    eta, change, s = rng.standard_normal(n), rng.standard_normal(n), rng.random(n)
+    y, h = rng.choice([-1.0, 1.0], n), 1e-5
+    ahead = rows.loss_sum(loss, eta + (t + h) * change, y, s)
+    behind = rows.loss_sum(loss, eta + (t - h) * change, y, s)
+    slope = rows.slope_sum(loss, eta, change, t, y, s)
+    assert slope == pytest.approx((ahead - behind) / (2 * h), rel=1e-7, abs=1e-7)
+
+
+def test_exponential_is_exact_to_the_rounding_of_its_argument():
+    from promise_learn.kernels.passes import exp_minus
+
+    a = np.concatenate([np.linspace(0, 1, 1000), np.linspace(1, 700, 1000)])
+    error = np.array([exp_minus(x) for x in a]) / np.exp(-a) - 1
+    assert (np.abs(error) <= np.finfo(float).eps * (2 + a)).all()
+    assert exp_minus(800.0) == 0
+    assert exp_minus(np.inf) == 0
+    assert np.isnan(exp_minus(np.nan))
+
+
+def test_logarithm_is_exact_to_rounding():
+    from promise_learn.kernels.passes import log1p_small
+
+    e = np.concatenate([np.geomspace(1e-300, 1, 1000), np.linspace(0, 1, 1000)])
+    assert_allclose([log1p_small(x) for x in e], np.log1p(e), rtol=6e-16)
+
+
+# ------------------------------------------------------------------ processes
+
+
+def run_script(text, *, timeout=200):
+    """Output of a script that runs in a process of its own, warnings as errors."""
+    script = textwrap.dedent(PREAMBLE) + textwrap.dedent(text)
+    command = [sys.executable, "-W", "error", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+PREAMBLE = """
+import numpy as np
+from promise_learn.design import Design
+from promise_learn.losses import Logistic
+
+X = np.sin(np.arange(40_000 * 20.0)).reshape(40_000, 20)
+y, s, w = np.where(X[:, 0] > 0, 1.0, -1.0), np.full(40_000, 1 / 40_000), np.ones(20)
+
+def once():
+    return Design(X).expand(Logistic(), w, y, s)[3]
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_forked_child_can_run_passes_after_its_parent():
+    output = run_script(
+        """
+        import os, warnings
+        from promise_learn.kernels import _threads
+
+        _threads.thread_limit = lambda: 2  # threads also on a machine with one core
+        before = once()
+        warnings.simplefilter("ignore")  # Python >= 3.12 warns of any fork with threads
+        child = os.fork()
+        if child == 0:
+            same = (once() == before).all()
+            os._exit(0 if same else 1)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """
+    )
+    assert output.split() == ["0"]
+
+
+def test_kernels_compile_where_no_cache_folder_is_writable():
+    output = run_script(
+        """
+        from numba.core import caching
+
+        assert caching.CacheImpl._locator_classes, "Numba has renamed what this patches"
+        caching.CacheImpl._locator_classes = []
+        g = once()
+        from promise_learn.kernels import passes
+        print(g.shape[0], passes.expand.stats.cache_path)
+        """
+    )
+    assert output.split() == ["20", "None"]
+
+
+def test_importing_the_package_imports_no_numba():
+    run_script(
+        """
+        import sys
+        import promise_learn.solvers, promise_learn.objective
+        assert "numba" not in sys.modules
+        """
+    )

@@ -1,0 +1,346 @@
+"""The loop around the solvers: what it records, when it stops, what it returns."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from _cases import half_empty, problem
+from numpy.testing import assert_array_equal
+
+from promise_learn.solvers import (
+    LBFGS,
+    Direct,
+    NewtonCG,
+    NewtonCholesky,
+    NystromPCG,
+    Solver,
+    Status,
+    Step,
+    minimize,
+)
+from promise_learn.solvers import base as loop
+from promise_learn.testing import DenseProblem, solver_case
+
+COLUMNS = ["passes", "seconds", "objective", "gap", "step_size", "refreshes"]
+
+
+@dataclass(repr=False, eq=False)
+class Scripted(Solver):
+    """Yields the given steps, whatever the objective."""
+
+    steps: Any = ()
+
+    name = "scripted"
+
+    def iterate(self, f, w, rng):
+        """One `Step` after the other."""
+        yield from self.steps
+
+
+@dataclass(repr=False, eq=False)
+class GradientDescent(Solver):
+    """Fixed steps of size 1/L, without an estimate of the gap."""
+
+    optimistic: bool = False
+
+    name = "gradient-descent"
+
+    def iterate(self, f, w, rng):
+        """Yield w alone, or with a gap that is far too small."""
+        L, passes = np.linalg.eigvalsh(f.hessian(w))[-1], 0
+        while True:
+            w = w - f.gradient(w) / L
+            passes += 1
+            gap = 1e-30 if self.optimistic else None
+            yield Step(w, gap=gap, passes=passes)
+
+
+@pytest.fixture
+def ridge():
+    """Well-conditioned ridge problem: condition number 20."""
+    X = half_empty(120, 5) / np.geomspace(1, 30, 5)
+    reference = problem("squared_error", X, mu=0.1)
+    return reference.objective(), reference
+
+
+# ------------------------------------------------------------------ history
+
+
+@pytest.mark.parametrize(
+    "solver", [Direct(), NewtonCG(), NystromPCG(), LBFGS(), GradientDescent()], ids=str
+)
+def test_history_has_one_row_an_iteration(ridge, solver):
+    result = minimize(ridge[0], solver, tol=1e-8)
+    assert result.status is Status.CONVERGED
+    assert list(result.history) == COLUMNS
+    assert {len(column) for column in result.history.values()} == {result.n_iter}
+    for name in ("passes", "seconds"):
+        assert (np.diff(result.history[name]) >= 0).all()
+    assert result.n_passes == result.history["passes"][-1]
+    assert result.gap == result.history["gap"][-1] <= 1e-8
+    assert result.history["objective"][-1] == pytest.approx(ridge[0].value(result.w))
+    assert result.history["refreshes"].dtype.kind == "i"
+
+
+def test_passes_include_what_the_loop_itself_reads(ridge):
+    """Value and certificate cost passes that the solver does not know of."""
+    result = minimize(ridge[0], GradientDescent(), tol=1e-3)
+    assert (np.diff(result.history["passes"]) >= 2).all()
+    assert result.history["passes"][0] >= 2
+
+
+def test_callback_gets_each_row_when_it_happens(ridge):
+    seen = []
+    result = minimize(ridge[0], GradientDescent(), tol=1e-6, callback=seen.append)
+    assert len(seen) == result.n_iter
+    for name in COLUMNS:
+        assert_array_equal([row[name] for row in seen], result.history[name])
+
+
+def test_a_callback_that_raises_ends_the_run(ridge):
+    def stop(row):
+        raise KeyboardInterrupt
+
+    for solver in (LBFGS(), NystromPCG()):
+        with pytest.raises(KeyboardInterrupt):
+            minimize(ridge[0], solver, callback=stop)
+
+
+# ------------------------------------------------------------------ status
+
+
+def test_max_iter_is_reported_and_the_work_is_kept(ridge):
+    f, reference = ridge
+    result = minimize(f, GradientDescent(), tol=1e-12, max_iter=3)
+    assert result.status is Status.MAX_ITER
+    assert result.n_iter == 3
+    assert result.status.advice
+    assert reference.value(result.w) < reference.value(np.zeros(f.shape))
+
+
+@pytest.mark.parametrize("solver", [Direct(), NewtonCholesky(), NewtonCG()], ids=str)
+def test_one_iteration_is_one_newton_step(solver):
+    """The start is not counted: max_iter=1 must not return the zeros it began with."""
+    f, reference = solver_case("ridge", "dense", "n > p")
+    result = minimize(f, solver, tol=1e-30, max_iter=1)
+    assert result.n_iter == 1
+    assert reference.gap(result.w) < 0.5 * reference.gap(np.zeros(f.shape))
+
+
+def test_solver_that_gives_up_has_stagnated(ridge):
+    f, reference = ridge
+    w = reference.optimum + 0.01
+    steps = [Step(w, f.value(w), gap=1e3, reliable=True)]
+    result = minimize(f, Scripted(steps), tol=1e-6)
+    assert result.status is Status.STAGNATED
+    assert_array_equal(result.w, w)
+    assert result.status.advice
+
+
+def test_solver_that_gives_up_at_the_optimum_has_converged(ridge):
+    """L-BFGS ends by itself where its line search fails; its estimate was too large."""
+    f, reference = ridge
+    w = reference.optimum
+    result = minimize(f, Scripted([Step(w, f.value(w), gap=1e3)]), tol=1e-6)
+    assert result.status is Status.CONVERGED
+    assert result.gap <= 1e-6
+    assert result.n_iter == len(result.history["gap"]) == 1
+
+
+@pytest.mark.parametrize("solver", [LBFGS(), Scripted()], ids=str)
+def test_solver_that_yields_nothing_at_the_optimum_has_converged(ridge, solver):
+    """The gradient at zero vanishes, and SciPy returns without calling back."""
+    f, _ = ridge
+    f.y = np.zeros_like(f.y)
+    result = minimize(f, solver)
+    assert result.status is Status.CONVERGED
+    assert_array_equal(result.w, 0)
+    assert result.gap == 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e200])
+def test_divergence_is_caught_and_the_best_iterate_returned(ridge, bad):
+    f, reference = ridge
+    good = reference.optimum + 0.1
+    steps = [Step(good), Step(np.full(f.shape, bad)), Step(reference.optimum)]
+    result = minimize(f, Scripted(steps), tol=1e-9)
+    assert result.status is Status.DIVERGED
+    assert_array_equal(result.w, good)
+    assert result.n_iter == 2
+    assert not np.isfinite(result.history["objective"][-1])
+    assert result.status.advice
+
+
+def test_divergence_at_once_returns_the_start(ridge):
+    f, _ = ridge
+    start = np.ones(f.shape)
+    result = minimize(f, Scripted([Step(np.full(f.shape, np.nan))]), start)
+    assert result.status is Status.DIVERGED
+    assert_array_equal(result.w, start)
+
+
+def test_best_iterate_is_returned_where_the_last_is_worse(ridge):
+    f, reference = ridge
+    best = reference.optimum + 1e-3
+    steps = [Step(reference.optimum + d) for d in (0.3, 0.001, 0.2)]
+    result = minimize(f, Scripted(steps), tol=1e-12)
+    assert result.status is Status.STAGNATED
+    assert_array_equal(result.w, best)
+
+
+def test_converged_needs_no_advice():
+    assert Status.CONVERGED.advice == ""
+    assert all(status.advice for status in Status if status is not Status.CONVERGED)
+
+
+# ------------------------------------------------------------------ certificate
+
+
+def counted(monkeypatch):
+    """List that grows by one at every certificate."""
+    calls = []
+
+    def count(point, target):
+        calls.append(point.value)
+        return true(point, target)
+
+    true = loop.suboptimality
+    monkeypatch.setattr(loop, "suboptimality", count)
+    return calls
+
+
+def test_estimate_that_is_too_small_is_not_believed(ridge, monkeypatch):
+    calls = counted(monkeypatch)
+    result = minimize(ridge[0], GradientDescent(optimistic=True), tol=1e-6)
+    assert calls
+    assert result.status is Status.CONVERGED
+    assert 1e-7 < ridge[1].gap(result.w) <= 1.1e-6
+    assert result.gap == pytest.approx(ridge[1].gap(result.w), rel=0.1)
+
+
+def test_certificate_is_called_where_the_solver_knows_no_gap(ridge, monkeypatch):
+    calls = counted(monkeypatch)
+    result = minimize(ridge[0], GradientDescent(), tol=1e-6)
+    assert len(calls) == result.n_iter
+    assert ridge[1].gap(result.w) <= 1.1e-6
+
+
+def test_certificate_is_not_called_for_reliable_solvers(ridge, monkeypatch):
+    calls = counted(monkeypatch)
+    for solver in (Direct(), NewtonCG(), NystromPCG()):
+        assert minimize(ridge[0], solver).status is Status.CONVERGED
+    assert not calls
+
+
+def test_certificate_is_not_called_at_every_step(ridge, monkeypatch):
+    """Estimates fall by 4 % a step and are a tenth of the truth: one look in ten."""
+    f, reference = ridge
+    calls = counted(monkeypatch)
+    d = np.linalg.solve(f.hessian(f.zeros()), np.ones(f.dim))
+    steps = []
+    for k in range(300):
+        w = reference.optimum + 0.96 ** (k / 2) * d
+        value = f.value(w)
+        steps.append(Step(w, value, gap=0.1 * (value - reference.minimum)))
+    result = minimize(f, Scripted(steps), tol=1e-4)
+    assert result.status is Status.CONVERGED
+    assert reference.gap(result.w) <= 1.1e-4
+    assert len(calls) <= 8
+
+
+# ------------------------------------------------------------------ truth
+
+
+def spectrum_problem(loss, decay, mu, scale, n=800, p=330):
+    """Columns with eigenvalues j^(-2 decay) in random directions, scaled 10^+-scale.
+
+    Larger than the dense certificate's 300 unknowns, so that conjugate gradients judge.
+    """
+    rng = np.random.default_rng(0)
+    U = np.linalg.qr(rng.standard_normal((n, p)))[0] * n**0.5
+    V = np.linalg.qr(rng.standard_normal((p, p)))[0]
+    X = U * np.arange(1, p + 1.0) ** -decay @ V.T * 10 ** rng.uniform(-scale, scale, p)
+    eta = X @ rng.standard_normal(p)
+    y = eta / eta.std() + 0.3 * rng.standard_normal(n)
+    y = np.where(y > 0, 1.0, -1.0) if loss == "logistic" else y
+    penalty = np.full(p, mu * np.sum(X**2) / n)
+    return DenseProblem(X, y, loss, np.full(n, 1 / n), penalty, (p,))
+
+
+@pytest.fixture(scope="module", params=["squared_error", "logistic"])
+def hard(request):
+    """Three spectra, one of them with columns of scales 1e-2 to 1e2."""
+    options = [(2, 1e-6, 0), (1, 1e-7, 0), (1, 1e-6, 2)]
+    return [spectrum_problem(request.param, *option) for option in options]
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-6])
+@pytest.mark.parametrize(
+    "solver", [LBFGS(), NewtonCholesky(), NewtonCG(), NystromPCG()], ids=str
+)
+def test_reported_gap_is_true(hard, solver, tol):
+    """Within a factor of ten, and what is said to have converged has, to 10 tol."""
+    for reference in hard:
+        f = reference.objective()
+        if isinstance(solver, NystromPCG) and not f.quadratic:
+            continue
+        result = minimize(f, solver, tol=tol)
+        true = reference.gap(result.w)
+        assert result.status is Status.CONVERGED
+        assert true <= 10 * tol
+        assert 0.1 * true - 1e-14 <= result.gap <= 10 * true + 1e-14
+
+
+def test_reported_gap_is_true_where_targets_differ_in_penalty():
+    """The slowest column, with the weakest penalty, is the last of six."""
+    base = spectrum_problem("squared_error", 1, 1e-3, 0)
+    penalty = base.penalty[:, None] * np.array([1, 1, 1, 1, 1, 1e-5])
+    Y = base.y[:, None] + np.random.default_rng(0).standard_normal((len(base.y), 6))
+    reference = DenseProblem(base.Z, Y, base.loss, base.s, penalty, penalty.shape)
+    parts = [
+        DenseProblem(base.Z, Y[:, k], base.loss, base.s, penalty[:, k], (len(penalty),))
+        for k in range(6)
+    ]
+    minimum = sum(part.minimum for part in parts)
+    for preconditioner in (None, "diagonal", "auto"):
+        solver = NystromPCG(preconditioner)
+        result = minimize(reference.objective(), solver, tol=1e-6)
+        true = reference.value(result.w) / minimum - 1
+        assert result.status is Status.CONVERGED
+        assert true <= 1e-5
+
+
+def noiseless(mu):
+    """Ridge problem whose targets are linear in X."""
+    X = np.random.default_rng(0).standard_normal((200, 8))
+    reference = problem("squared_error", X, mu=mu)
+    reference.y = reference.Z @ np.ones(9)
+    return reference
+
+
+BATCH = pytest.mark.parametrize(
+    "solver", [Direct(), NystromPCG(), NewtonCG(), LBFGS()], ids=str
+)
+
+
+@BATCH
+@pytest.mark.parametrize("mu", [1e-10, 1e-17])
+def test_noiseless_fit_is_not_called_converged_too_early(solver, mu):
+    """F* is the size of mu here, and tol is relative to F*, not to F(0)."""
+    reference = noiseless(mu)
+    result = minimize(reference.objective(), solver, tol=1e-6)
+    assert result.status is Status.CONVERGED
+    assert reference.gap(result.w) <= 1e-5
+
+
+@BATCH
+def test_interpolation_converges_and_stays_converged(solver):
+    """F* = 0: no relative gap is small, but that of 1e-24 F(0) counts as none."""
+    f = noiseless(0.0).objective()
+    result = minimize(f, solver)
+    assert result.status is Status.CONVERGED
+    assert f.value(result.w) <= 1e-23 * f.null_value()
+    again = minimize(f, solver, result.w)
+    assert again.status is Status.CONVERGED
+    assert again.n_iter <= 2

@@ -1,0 +1,104 @@
+"""Factors of symmetric positive semi-definite matrices, scaled badly or singular."""
+
+import array_api_strict
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from promise_learn._arrays import as_numpy
+from promise_learn.linalg import spd
+from promise_learn.linalg.spd import Factor
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(1)
+
+
+def gram(n, p, scales=0.0):
+    """A'A of a random n x p matrix with columns of scales 10^-scales to 10^scales."""
+    A = np.random.default_rng(0).standard_normal((n, p))
+    A *= np.logspace(-scales, scales, p)
+    return A.T @ A
+
+
+@pytest.mark.parametrize("columns", [(), (3,), (1,)])
+@pytest.mark.parametrize("p", [1, 2, 50])
+def test_solution_equals_numpy(p, columns, rng):
+    H, g = gram(2 * p + 1, p), rng.standard_normal((p, *columns))
+    expected = np.linalg.solve(H, g)
+    assert_allclose(Factor(H).solve(g), expected, 0, 1e-10 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("scales", [3, 8, 60])
+def test_scale_of_the_columns_does_not_matter(scales, rng):
+    """Equilibration: the error is relative to each unknown's own scale."""
+    p = 20
+    c = np.logspace(-scales, scales, p)
+    H, x = gram(60, p), rng.standard_normal(p)
+    solved = Factor(c[:, None] * H * c).solve(c * (H @ x))
+    assert_allclose(solved * c, x, 1e-10)
+
+
+def test_matrix_and_right_hand_side_stay_as_they_are(rng):
+    H, g = gram(30, 8), rng.standard_normal(8)
+    before = H.copy(), g.copy()
+    Factor(H).solve(g)
+    assert_array_equal(H, before[0])
+    assert_array_equal(g, before[1])
+
+
+def test_empty_column_gets_zero(rng):
+    H = gram(30, 6)
+    H[2], H[:, 2] = 0, 0
+    g = rng.standard_normal(6)
+    x = Factor(H).solve(g)
+    rest = [0, 1, 3, 4, 5]
+    assert x[2] == 0
+    assert_allclose(x[rest], np.linalg.solve(H[np.ix_(rest, rest)], g[rest]), 1e-10)
+    assert_array_equal(Factor(np.zeros((3, 3))).solve(np.ones(3)), 0)
+
+
+@pytest.mark.parametrize("columns", [(), (3,)])
+def test_singular_matrix_gives_the_least_solution_of_a_consistent_system(columns, rng):
+    """The least norm is that of the equilibrated unknowns."""
+    H = gram(7, 12, scales=1)
+    g = H @ rng.standard_normal((12, *columns))
+    x = Factor(H).solve(g)
+    assert_allclose(H @ x, g, 0, 1e-9 * np.abs(g).max())
+    scale = 1 / np.sqrt(np.diag(H))
+    S = scale[:, None] * H * scale
+    least = (np.linalg.pinv(S, rcond=1e-12, hermitian=True) @ (scale * g.T).T).T * scale
+    assert_allclose(x, least.T, 0, 1e-8 * np.abs(x).max())
+
+
+def test_repeated_columns_share_the_coefficient(rng):
+    A = rng.standard_normal((40, 4))
+    A = np.hstack([A, A[:, :1]])
+    x = Factor(A.T @ A).solve(A.T @ (A @ np.array([2.0, 1.0, 1.0, 1.0, 0.0])))
+    assert_allclose(x, [1, 1, 1, 1, 1], 1e-9)
+
+
+def test_pivot_tells_how_near_to_singular_the_matrix_is():
+    assert Factor(np.diag([1e-8, 1e8])).pivot == pytest.approx(1)
+    for distance in (1e-2, 1e-6, 1e-10):
+        H = np.array([[1.0, 1.0 - distance], [1.0 - distance, 1.0]])
+        assert Factor(H).pivot == pytest.approx(2 * distance, rel=0.01)
+
+
+def test_large_nearly_singular_matrix_keeps_its_cholesky_factor(monkeypatch):
+    """A spectral factor would take minutes there."""
+    monkeypatch.setattr(spd, "MAX_EIGH", 4)
+    H = np.eye(5) + 1e-17
+    H[:2, :2] = [[1.0, 1 - 2.0**-52], [1 - 2.0**-52, 1.0]]
+    factor = Factor(H)
+    assert factor.pivot > 0
+    assert np.isfinite(factor.solve(np.ones(5))).all()
+
+
+def test_strict_namespace_gives_the_same_numbers(rng):
+    xp = array_api_strict
+    for H in (gram(30, 6), gram(4, 6)):
+        g = H @ rng.standard_normal((6, 2))
+        solved = Factor(xp.asarray(H)).solve(xp.asarray(g))
+        assert_allclose(as_numpy(solved), Factor(H).solve(g), 1e-7, 1e-9)
