@@ -45,11 +45,12 @@ def is_cupy(X):
 
 def as_numpy(x):
     """Array or numbers as a NumPy array on the host (no copy when it is one)."""
-    if isinstance(x, np.ndarray) or not hasattr(x, "__dlpack__"):
+    if isinstance(x, np.ndarray) or not array_api_compat.is_array_api_obj(x):
         return np.asarray(x)
-    if array_api_compat.is_torch_array(x):
-        x = array_api_compat.to_device(x, "cpu")
-    return x.get() if is_cupy(x) else np.from_dlpack(x)
+    if is_cupy(x):
+        return x.get()
+    host = namespace(x).__array_namespace_info__().default_device()
+    return np.asarray(array_api_compat.to_device(x, host))
 
 
 def like(values, X, dtype=None):

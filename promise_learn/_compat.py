@@ -270,6 +270,9 @@ def validate_weights(sample_weight, X):
             raise ValueError("Negative values in data passed to `sample_weight`")
         if not weights.any():
             raise ValueError("sample_weight is zero everywhere: no row is left to fit.")
+        with np.errstate(over="ignore"):
+            if np.isinf(weights.sum()):
+                raise ValueError("The sum of sample_weight overflows: scale it down.")
     return like(weights, X, namespace(X).float64)
 
 

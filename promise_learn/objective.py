@@ -9,7 +9,7 @@ a solver works on such an `Expansion`.
 
 import numpy as np
 
-from ._arrays import add_diagonal, column, dense, identity, take
+from ._arrays import add_diagonal, as_numpy, column, dense, identity, take
 
 
 class Objective:
@@ -112,6 +112,13 @@ class Objective:
     def hessian(self, w):
         """Dense Hessian with the penalty; see `Expansion.hessian`."""
         return self.expand(w).hessian()
+
+    def sample(self, size, rng):
+        """Sorted numbers of at most ``size`` random rows, none of weight zero."""
+        rows = np.flatnonzero(as_numpy(self.weights))
+        if len(rows) <= size:
+            return rows
+        return np.sort(rng.choice(rows, size, replace=False, shuffle=False))
 
     def subset(self, rows, same_penalty=False):
         """Objective of the given rows, in the same coordinates.
@@ -235,6 +242,6 @@ def _multinomial_hessian(f, P):
         Q = P[lo:hi, :] * xp.sqrt(s[lo:hi])[:, None]
         Z = xp.reshape(Q[:, :, None] * X[:, None, :], (hi - lo, K * dim))
         H -= Z.T @ Z
-    flat = identity(dim, H) * xp.where(f.penalty == 0, 1.0 / K, 0.0)[:, None]
+    flat = identity(dim, H) * xp.astype(f.penalty == 0, H.dtype)[:, None] / K
     tiled = xp.tile(flat, (K, K))
     return H + tiled

@@ -83,12 +83,14 @@ class LogisticProblem:
 
     def optimum(self):
         """Minimiser by Newton's method with halved steps, and its objective."""
-        W, decrement = np.zeros(self.shape), np.inf
-        while decrement > 1e-26 * self.loss(W)[0]:
+        W = np.zeros(self.shape)
+        for _ in range(100):
             (step, decrement), t = self.newton_step(W), 1.0
             while self.loss(W - t * step)[0] > self.loss(W)[0] and t > 1e-3:
                 t /= 2
             W = W - t * step
+            if decrement < 1e-26 * self.loss(W)[0]:
+                break
         return W, self.loss(W)[0]
 
 

@@ -146,6 +146,14 @@ def test_singular_consistent_system_gives_a_solution():
     assert_allclose(run(H, b)[-1].x, b, 0, 1e-12)
 
 
+def test_residual_without_curvature_leaves_the_gap_unknown():
+    """Where curvature has underflowed the energy is infinite, and not zero."""
+    H = np.diag([1.0, 2.0, 0.0])
+    assert run(H, np.array([0.0, 0.0, 1.0]))[-1].gap == np.inf
+    assert run(H, np.array([1.0, 1.0, 1.0]), limit=5)[-1].gap > 1e3
+    assert run(H, np.array([1.0, 1.0, 0.0]), limit=5)[-1].gap < 1e-20
+
+
 def test_not_a_number_is_passed_on_and_ends_the_run():
     iterates = list(pcg(lambda v: v * np.nan, B[:, 0], identity))
     assert len(iterates) == 1

@@ -8,8 +8,8 @@ from promise_learn import LogisticRegression, Ridge, RidgeClassifier
 from promise_learn.solvers import LBFGS, SOLVERS
 
 # The checks compare two fits of one problem to 1e-7 in the predictions; the default tol
-# promises 1e-6 in the objective. Newton's last step overshoots that by far, these solvers
-# stop as soon as they are there.
+# promises 1e-6 in the objective. Newton's last step overshoots that by far, these
+# solvers stop as soon as they are there.
 TIGHT = {name: 1e-13 for name in SOLVERS if "sketchy" in name}
 
 

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from promise_learn._arrays import as_numpy, is_sparse
 from promise_learn.design import Design
+from promise_learn.design.compiled import DenseRows
 from promise_learn.design.rows import Rows
 from promise_learn.losses import Logistic, Multinomial, SquaredError
 from promise_learn.testing import check_design, design_matrix
@@ -166,7 +167,37 @@ def test_centring_keeps_its_accuracy_where_the_mean_is_large(rng):
     Z, d = X - shift, rng.random(N)
     design = Design(X, shift, intercept=True)
     assert_allclose(design.gram(d)[:P, :P], Z.T @ (d[:, None] * Z), 0, 1e-9 * N)
-    assert_allclose(design.squares(d)[:P], (Z * Z).T @ d, 1e-3)
+    assert_allclose(design.squares(d)[:P], (Z * Z).T @ d, 1e-9)
+
+
+@pytest.mark.parametrize("rows", [DenseRows, Rows], ids=["compiled", "generic"])
+@pytest.mark.parametrize("level", [2.5, 1e6, 0.1])
+def test_constant_column_is_zero_once_it_is_centred(level, rows):
+    """Not 4e-16 of its level, which equilibration would blow up to a column of noise."""
+    X, d = half_empty(N, 3), np.random.default_rng(0).random(N)
+    X[:, 1] = level
+    design = Design(
+        rows(X), X.mean(axis=0) * (1 + 1e-16 * np.arange(3)), intercept=True
+    )
+    design.shift[1] = np.nextafter(level, 0)
+    assert_array_equal(design.squares(d)[1], 0)
+    assert_array_equal(design.gram(d)[1], 0)
+    assert_array_equal(design.gram(d)[:, 1], 0)
+    assert_array_equal(design.root(np.arange(N), d)[:, 1], 0)
+    others = [0, 2, 3]
+    Z = np.delete(design_matrix(X, design.shift, intercept=True), 1, axis=1)
+    gram = Z.T @ (d[:, None] * Z)
+    assert_allclose(design.gram(d)[np.ix_(others, others)], gram, 1e-11, 1e-9)
+
+
+@pytest.mark.parametrize("storage", ["C", "F"])
+def test_gram_is_summed_over_blocks_of_rows(storage, monkeypatch):
+    monkeypatch.setattr(DenseRows, "GRAM_BLOCK_BYTES", 1)
+    X, d = store(half_empty(3 * 256 + 10, P), storage), RNG.random(3 * 256 + 10)
+    Z = design_matrix(X, SHIFT, intercept=True)
+    gram = Design(X, SHIFT, intercept=True).gram(d)
+    assert_allclose(gram, Z.T @ (d[:, None] * Z), 1e-11, 1e-9)
+    assert_array_equal(gram, gram.T)
 
 
 def test_root_of_centred_sparse_rows_says_what_to_do():

@@ -86,8 +86,9 @@ def test_history_has_one_row_an_iteration(ridge, solver):
 def test_passes_include_what_the_loop_itself_reads(ridge):
     """Value and certificate cost passes that the solver does not know of."""
     result = minimize(ridge[0], GradientDescent(), tol=1e-3)
-    assert (np.diff(result.history["passes"]) >= 2).all()
-    assert result.history["passes"][0] >= 2
+    passes = result.history["passes"]
+    assert (np.diff(passes) >= 2).all()
+    assert passes[0] == passes[-1] - passes[-2] == 3
 
 
 def test_callback_gets_each_row_when_it_happens(ridge):
@@ -180,6 +181,20 @@ def test_divergence_at_once_returns_the_start(ridge):
     assert_array_equal(result.w, start)
 
 
+def test_start_that_is_good_enough_is_returned_at_once(ridge):
+    """A stochastic solver would only move away from it."""
+    f, reference = ridge
+    worse = Scripted([Step(reference.optimum + 1.0)] * 10)
+    result = minimize(f, worse, reference.optimum, tol=1e-6)
+    assert result.status is Status.CONVERGED
+    assert_array_equal(result.w, reference.optimum)
+    assert result.n_iter == 1
+    start = reference.optimum + 0.1
+    result = minimize(f, worse, start, tol=1e-6)
+    assert result.status is Status.STAGNATED
+    assert_array_equal(result.w, start)
+
+
 def test_best_iterate_is_returned_where_the_last_is_worse(ridge):
     f, reference = ridge
     best = reference.optimum + 1e-3
@@ -222,7 +237,7 @@ def test_estimate_that_is_too_small_is_not_believed(ridge, monkeypatch):
 def test_certificate_is_called_where_the_solver_knows_no_gap(ridge, monkeypatch):
     calls = counted(monkeypatch)
     result = minimize(ridge[0], GradientDescent(), tol=1e-6)
-    assert len(calls) == result.n_iter
+    assert 1 + result.n_iter // 20 <= len(calls) <= 1 + result.n_iter // 10
     assert ridge[1].gap(result.w) <= 1.1e-6
 
 

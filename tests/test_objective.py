@@ -4,7 +4,7 @@ import array_api_strict
 import numpy as np
 import pytest
 from _cases import LOSSES, half_empty, problem, store
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import approx_fprime
 
 from promise_learn._arrays import as_numpy, dense
@@ -252,6 +252,16 @@ def test_subset_keeps_the_total_penalty(loss, storage):
     for share, g in zip(shares, subsets, strict=True):
         assert_allclose(g.penalty * share, f.penalty, 1e-14)
         assert np.sum(g.weights) == pytest.approx(1, rel=1e-14)
+
+
+def test_sample_takes_rows_that_have_weight():
+    f, _, _ = build("logistic", weights=WEIGHTS)
+    positive = np.flatnonzero(WEIGHTS)
+    rows = f.sample(20, np.random.default_rng(0))
+    assert len(rows) == 20
+    assert (np.diff(rows) > 0).all()
+    assert set(rows) <= set(positive)
+    assert_array_equal(f.sample(N, np.random.default_rng(0)), positive)
 
 
 @ALL_LOSSES

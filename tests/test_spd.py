@@ -96,9 +96,32 @@ def test_large_nearly_singular_matrix_keeps_its_cholesky_factor(monkeypatch):
     assert np.isfinite(factor.solve(np.ones(5))).all()
 
 
+def test_missed_energy_is_that_of_what_the_matrix_is_blind_to(rng):
+    H = gram(30, 6)
+    g = rng.standard_normal((6, 2))
+    assert Factor(H).missed(g) == 0
+    H[2], H[:, 2] = 0, 0
+    assert Factor(H).missed(g) > 1e10
+    g[2] = 0
+    assert Factor(H).missed(g) == 0
+
+
+@pytest.mark.parametrize("columns", [(), (3,)])
+def test_missed_energy_of_a_singular_matrix(columns, rng):
+    """None for a right-hand side in its range, up to rounding; much for another."""
+    H = gram(4, 8)
+    inside = H @ rng.standard_normal((8, *columns))
+    assert Factor(H).missed(inside) == 0
+    assert Factor(H).missed(rng.standard_normal((8, *columns))) > 1e10
+
+
 def test_strict_namespace_gives_the_same_numbers(rng):
     xp = array_api_strict
-    for H in (gram(30, 6), gram(4, 6)):
+    empty = np.diag([1.0, 2.0, 0.0, 3.0, 4.0, 5.0])
+    for H in (gram(30, 6), gram(4, 6), empty):
         g = H @ rng.standard_normal((6, 2))
         solved = Factor(xp.asarray(H)).solve(xp.asarray(g))
         assert_allclose(as_numpy(solved), Factor(H).solve(g), 1e-7, 1e-9)
+        g[0] += 1.0
+        missed = Factor(xp.asarray(H)).missed(xp.asarray(g))
+        assert missed == pytest.approx(Factor(H).missed(g), rel=1e-6)

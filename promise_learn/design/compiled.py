@@ -120,20 +120,22 @@ class CompiledRows(Rows):
             20 * self.shape[0],
         )
 
-    def squares(self, d):
-        """Diagonal of X' diag(d) X."""
+    def squares(self, d, shift):
+        """Diagonal of Z' diag(d) Z for Z = X - 1 shift'."""
         from ..kernels import passes
 
         X = self.kernel_view
-        return self._accumulate(
-            lambda lo, hi, g: passes.squares(X, lo, hi, d, g), (self.shape[1],)
-        )[0]
+        g, _ = self._accumulate(
+            lambda lo, hi, g: passes.squares(X, lo, hi, d, shift, g), (self.shape[1],)
+        )
+        return self._centred_squares(g, d, shift) if self.sparse else g
 
 
 class DenseRows(CompiledRows):
     """Dense X of either memory order."""
 
     GRAM_BLOCK_BYTES = 2**26
+    GRAM_BLOCK_ROWS = 2**14
 
     @property
     def kernel_view(self):
@@ -147,12 +149,6 @@ class DenseRows(CompiledRows):
         R = R.astype(self.X.dtype, copy=False)
         return (self.X.T @ R).astype(float, copy=False)
 
-    def squares(self, d):
-        """Diagonal of X' diag(d) X."""
-        if self.X.flags.c_contiguous:
-            return super().squares(d)
-        return np.array([np.dot(x.astype(float) ** 2, d) for x in self.X.T])
-
     def gram(self, d, shift, intercept):
         """Z' diag(d) Z by symmetric rank-k updates on row blocks; see `Rows.gram`."""
         from scipy.linalg.blas import dsyrk
@@ -162,7 +158,8 @@ class DenseRows(CompiledRows):
         (n, p), X = self.shape, self.kernel_view
         dim = p + int(intercept)
         G = np.zeros((dim, dim), order="F")
-        rows = max(256, min(n, self.GRAM_BLOCK_BYTES // (8 * max(dim, 1))))
+        rows = max(256, self.GRAM_BLOCK_BYTES // (8 * max(dim, 1)))
+        rows = min(n, rows, self.GRAM_BLOCK_ROWS)
         buffer, root = np.empty((rows, dim)), np.sqrt(d)
         for lo in range(0, n, rows):
             hi = min(n, lo + rows)

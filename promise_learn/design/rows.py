@@ -113,13 +113,21 @@ class Rows:
         slope = loss.slope(eta + t * change, y)
         return float(self.xp.sum(column(s, slope) * slope * change))
 
-    def squares(self, d):
-        """Diagonal of X' diag(d) X."""
+    def squares(self, d, shift):
+        """Diagonal of Z' diag(d) Z for Z = X - 1 shift'."""
         out = self.zeros((self.shape[1],))
         for X, lo, hi in self._blocks():
-            squared = X.multiply(X) if self.sparse else X * X
-            out = out + self._product(squared.T, d[lo:hi])
-        return out
+            if self.sparse:
+                out = out + self._product(X.multiply(X).T, d[lo:hi])
+            else:
+                Z = cast(X, self.vector_dtype) - shift[None, :]
+                out = out + (Z * Z).T @ d[lo:hi]
+        return self._centred_squares(out, d, shift) if self.sparse else out
+
+    def _centred_squares(self, squares, d, shift):
+        """Diagonal of Z' diag(d) Z from that of X' diag(d) X, for sparse X."""
+        cross = 2 * shift * self.adjoint(d)
+        return squares - cross + self.xp.sum(d) * shift**2
 
     def gram(self, d, shift, intercept):
         """Z' diag(d) Z for Z = X - 1 shift', with a column of ones if asked for."""

@@ -6,7 +6,16 @@ Neither centring nor scaling touches X: they change p-vectors before and after a
 so sparse data stay sparse and nothing is copied.
 """
 
-from .._arrays import append_column, column, namespace, scale_columns, scale_rows
+import sys
+
+from .._arrays import (
+    append_column,
+    column,
+    column_squares,
+    namespace,
+    scale_columns,
+    scale_rows,
+)
 from .compiled import rows_of
 
 
@@ -78,11 +87,9 @@ class Design:
 
     def squares(self, d):
         """Diagonal of Design' diag(d) Design, shape (dim,)."""
-        g = self.rows.squares(d)
         total = self.xp.sum(d)
-        if self.shift is not None:
-            g = g - 2 * self.shift * self.rows.adjoint(d) + total * self.shift**2
-            g = self.xp.maximum(g, self.xp.zeros_like(g))
+        g = self.rows.squares(d, self._shift())
+        g = self.xp.where(self._constant(g, total), 0.0, g)
         if self.scale is not None:
             g = g / self.scale**2
         if self.intercept:
@@ -91,14 +98,31 @@ class Design:
 
     def gram(self, d):
         """Dense Design' diag(d) Design in float64, shape (dim, dim)."""
-        p, shift = self.rows.shape[1], self.shift
-        if shift is None:
-            shift = self.rows.zeros((p,))
-        G = self.rows.gram(d, shift, self.intercept)
+        xp, p = self.xp, self.rows.shape[1]
+        G = self.rows.gram(d, self._shift(), self.intercept)
+        constant = self._constant(xp.linalg.diagonal(G)[:p], xp.sum(d))
+        if bool(xp.any(constant)):
+            kept = xp.astype(~constant, G.dtype)
+            G[:p, :] *= kept[:, None]
+            G[:, :p] *= kept[None, :]
         if self.scale is not None:
             G[:p, :] /= self.scale[:, None]
             G[:, :p] /= self.scale[None, :]
         return G
+
+    def _shift(self):
+        """What is subtracted from every row, zeros if nothing is."""
+        return self.rows.zeros(self.rows.shape[1:]) if self.shift is None else self.shift
+
+    def _constant(self, squares, total):
+        """Whether the centred columns with these sums of squares are rounding errors.
+
+        A constant column less its mean is some eps times the mean, and not zero.
+        """
+        bound = 4 * sys.float_info.epsilon
+        if not self.rows.sparse:
+            bound = bound**2  # centred before it is squared
+        return squares <= bound * total * self._shift() ** 2
 
     def root(self, rows, d):
         """Row block diag(sqrt(d)) Design[rows]; sparse rows are not centred."""
@@ -111,6 +135,8 @@ class Design:
                     "build the Design with shift=None"
                 )
             A = self.xp.astype(A, d.dtype) - self.shift[None, :]
+            constant = self._constant(column_squares(A), A.shape[0])
+            A *= self.xp.astype(~constant, A.dtype)[None, :]
         A = scale_rows(A, root)
         if self.scale is not None:
             A = scale_columns(A, 1 / self.scale)

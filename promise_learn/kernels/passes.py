@@ -33,8 +33,8 @@ def block_adjoint(X, lo, hi, r, g):
     raise TypeError("compiled code only")
 
 
-def block_squares(X, lo, hi, r, g):
-    """g += (X[lo:hi] * X[lo:hi])' r[:hi - lo]."""
+def block_squares(X, lo, hi, r, shift, g):
+    """g += (Z * Z)' r[:hi - lo] for Z = X[lo:hi] - shift; CSR rows are not shifted."""
     raise TypeError("compiled code only")
 
 
@@ -83,13 +83,21 @@ def _adjoint_sparse(X, lo, hi, r, g):
             g[X.indices[k]] += scale * X.values[k]
 
 
-def _squares_rows(X, lo, hi, r, g):
+def _squares_rows(X, lo, hi, r, shift, g):
     for i in range(lo, hi):
         for j in range(X.shape[1]):
-            g[j] += r[i - lo] * X[i, j] * X[i, j]
+            g[j] += r[i - lo] * (X[i, j] - shift[j]) ** 2
 
 
-def _squares_sparse(X, lo, hi, r, g):
+def _squares_columns(X, lo, hi, r, shift, g):
+    for j in range(X.shape[1]):
+        total = 0.0
+        for i in range(lo, hi):
+            total += r[i - lo] * (X[i, j] - shift[j]) ** 2
+        g[j] += total
+
+
+def _squares_sparse(X, lo, hi, r, shift, g):
     for i in range(lo, hi):
         for k in range(X.indptr[i], X.indptr[i + 1]):
             g[X.indices[k]] += r[i - lo] * X.values[k] * X.values[k]
@@ -112,8 +120,8 @@ def _(X, lo, hi, r, g):
 
 
 @overload(block_squares)
-def _(X, lo, hi, r, g):
-    return _by_storage(X, _squares_sparse, _squares_rows, _squares_rows)
+def _(X, lo, hi, r, shift, g):
+    return _by_storage(X, _squares_sparse, _squares_rows, _squares_columns)
 
 
 # exp and log1p in plain arithmetic, so that the compiler turns the loop into vector
@@ -227,9 +235,9 @@ def adjoint(X, lo, hi, r, g):
 
 
 @jit
-def squares(X, lo, hi, d, g):
-    """g += (X * X)' d over rows lo:hi."""
-    block_squares(X, lo, hi, d[lo:hi], g)
+def squares(X, lo, hi, d, shift, g):
+    """g += (Z * Z)' d over rows lo:hi of Z = X - shift; CSR rows are not shifted."""
+    block_squares(X, lo, hi, d[lo:hi], shift, g)
     return 0.0
 
 

@@ -57,7 +57,8 @@ class _Lanczos:
         if k > 10 and k % 5:
             return
         columns = np.argsort(remaining)[-4:]
-        alphas, betas = np.array(self.alphas)[:, columns], np.array(self.betas)[:, columns]
+        alphas = np.array(self.alphas)[:, columns]
+        betas = np.array(self.betas)[:, columns]
         for a, b in zip(alphas.T, betas.T, strict=True):
             m = int(np.argmin(np.append(a > 0, False)))
             if m == 0:
@@ -121,8 +122,10 @@ def pcg(product, b, precondition, x=None, coupled=False):
         lanczos.update(host[0], host[1], host[3])
         decrease += 0.5 * float(host[0] @ host[2])
         k += 1
-        remaining = max(float(host[3].sum()), 0.0)
-        yield Iterate(x, r, 0.5 * remaining / lanczos.smallest, decrease, k)
+        gap = 0.5 * max(float(host[3].sum()), 0.0) / lanczos.smallest
+        if bool(xp.any((gamma > tiny) & (xp.abs(curvature) <= tiny))):
+            gap = math.inf  # a residual in a direction without curvature
+        yield Iterate(x, r, gap, decrease, k)
         if not host[0].any():
             return
         q, gamma = z + beta * q, new

@@ -1,6 +1,6 @@
 """Largest eigenvalues by power iteration, from products alone."""
 
-from .._arrays import namespace, normal
+from .._arrays import as_numpy, namespace, normal
 
 
 def largest_eigenvalue(product, dim, rng, X, solve=None, *, max_iter=20, rtol=1e-2):
@@ -48,10 +48,11 @@ def largest_eigenvalue(product, dim, rng, X, solve=None, *, max_iter=20, rtol=1e
         v = v / xp.linalg.vector_norm(v)
         z = product(v)
         u = z if solve is None else solve(z)
-        curvature = float(xp.sum(v * z))
+        # one transfer an iteration
+        curvature, gain = as_numpy(xp.stack([xp.sum(v * z), xp.sum(u * z)])).tolist()
         if curvature <= 0:
             return estimate
-        previous, estimate = estimate, float(xp.sum(u * z)) / curvature
+        previous, estimate = estimate, gain / curvature
         if abs(estimate - previous) <= rtol * estimate:
             break
         v = u

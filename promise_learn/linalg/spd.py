@@ -3,7 +3,7 @@
 import math
 import sys
 
-from .._arrays import add_diagonal, cholesky_solve, namespace
+from .._arrays import add_diagonal, cholesky_solve, column, namespace
 from .cholesky import factor
 
 MAX_EIGH = 2500
@@ -46,7 +46,7 @@ class Factor:
         """Lower factor of S, with ones where it has empty columns; None if too poor."""
         xp = namespace(S)
         if not bool(xp.all(ok)):
-            S = add_diagonal(S, xp.where(ok, 0.0, 1.0))
+            S = add_diagonal(S, xp.astype(~ok, S.dtype))
         lower = factor(S)
         if lower is None:
             return None
@@ -56,6 +56,23 @@ class Factor:
         self.pivot = max(pivot, math.ulp(1.0))
         return lower
 
+    def missed(self, g):
+        """Energy 1/2 g'H^-1 g of the part of g that no solution accounts for.
+
+        A gradient has none in exact arithmetic. But curvature may underflow where slopes
+        do not, as with all margins far on the wrong side: then this is very large.
+        """
+        xp, tiny = namespace(g), sys.float_info.epsilon
+        empty = xp.astype(self._scale == 0, g.dtype)
+        energy = _squared_norm(xp, column(empty, g) * g) / tiny
+        if self._lower is None:
+            scaled = column(self._scale, g) * g
+            dropped = column(xp.astype(self._inverse == 0, g.dtype), g)
+            lost = _squared_norm(xp, dropped * (self._vectors.T @ scaled))
+            if lost > 1e-12 * _squared_norm(xp, scaled):
+                energy += lost / (tiny * self._vectors.shape[0])
+        return energy / 2
+
     def solve(self, g):
         """H^-1 g for a vector (dim,) or a block (dim, K)."""
         scale = self._scale if g.ndim == 1 else self._scale[:, None]
@@ -64,3 +81,7 @@ class Factor:
         inverse = self._inverse if g.ndim == 1 else self._inverse[:, None]
         x = self._vectors @ (inverse * (self._vectors.T @ (scale * g)))
         return scale * x
+
+
+def _squared_norm(xp, v):
+    return float(xp.sum(v * v))

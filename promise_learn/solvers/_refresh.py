@@ -198,7 +198,7 @@ class Curvature:
         )
         if self.settings.paper or n == 1:
             return largest
-        some = dense(A[:LEVERAGE_ROWS, :]).T
+        some = dense(A[: min(LEVERAGE_ROWS, A.shape[0]), :]).T
         single = A.shape[0] * float(xp.sum(some * inverse.apply(some))) / some.shape[1]
         return (n * (b - 1) * SAFETY * largest + (n - b) * single) / (b * (n - 1))
 

@@ -167,11 +167,16 @@ class _Run:
         """Append the step to the history."""
         row = (
             step.passes + self.extra_passes, time.perf_counter() - self.start,
-            step.value, _relative(step.gap, step.value), step.step_size, step.refreshes,
+            step.value, self._relative(step), step.step_size, step.refreshes,
         )
         self.rows.append(row)
         if self.callback is not None:
             self.callback(dict(zip(_COLUMNS, row, strict=True)))
+
+    def _relative(self, step):
+        if step.gap <= self.floor:
+            return 0.0
+        return step.gap / abs(step.value) if step.value else math.inf
 
     def _certify(self, step, point, gap, target):
         """Measure the Newton decrement, unless the last measurement says: too early.
@@ -179,7 +184,7 @@ class _Run:
         It is measured again when the estimate has fallen in proportion, or after ten
         times as many iterations as the last measurement took passes.
         """
-        if gap > self.retry_below and len(self.rows) < self.retry_after:
+        if not gap <= self.retry_below and len(self.rows) < self.retry_after:
             return math.nan
         if point is None:
             point = self.f.expand(step.w)
@@ -200,7 +205,7 @@ class _Run:
         if self.reliable:
             return self.result(status)
         last = self.rows.pop() if self.rows else (0.0, 0.0, 0.0, 0.0, math.nan, 0)
-        self.retry_below, self.extra_passes = math.inf, last[0]
+        self.retry_after, self.extra_passes = 0, last[0]
         step = Step(self.best, step_size=last[4], refreshes=last[5])
         _, converged = self.accept(step)
         self.record(step)
@@ -217,10 +222,6 @@ class _Run:
         return Result(self.best, status, len(self.rows), last[0], last[3], history)
 
 
-def _relative(gap, value):
-    return gap / abs(value) if value else (0.0 if gap == 0 else math.inf)
-
-
 @np.errstate(over="ignore", invalid="ignore")  # a run that diverges says so by its status
 def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=None):
     """Minimise an objective until its relative suboptimality is at most ``tol``.
@@ -235,7 +236,7 @@ def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=
     f : Objective
     solver : Solver
     w0 : array, default=None
-        Start; zeros by default.
+        Start, returned at once where it is good enough; zeros by default.
     tol : float, default=1e-6
         Relative suboptimality of the objective.
     max_iter : int, default=None
@@ -261,6 +262,11 @@ def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=
     run = _Run(f, tol, callback)
     w = f.zeros() if w0 is None else w0
     run.best = w
+    if w0 is not None and not solver.yields_start:
+        start = Step(w)
+        if run.accept(start)[1]:
+            run.record(start)
+            return run.result(Status.CONVERGED)
     at_start = solver.yields_start
     for step in solver.iterate(f, w, rng):
         finite, converged = run.accept(step)

@@ -2,18 +2,23 @@
 
 import numpy as np
 
+from .._arrays import as_numpy, take
+
 ROWS_PER_UNKNOWN = 4
 LEAST_ROWS = 1000
 GROWTH = 8
+STEPS = 15
 
 
 def growing_samples(f, w, rng):
     """Yield (objective of a row sample, accuracy worth reaching on it), largest last.
 
     A sample of m rows knows the minimum to a relative accuracy of about dim / (2 m), so
-    solving it further is wasted. The total penalty is kept (`Objective.subset`), which
-    keeps a small sample from overfitting. Nothing is yielded where w is not zero (a warm
-    start knows better) or where the rows are too few for this to pay.
+    solving it further is wasted, and more than `STEPS` Newton steps are, too. The total
+    penalty is kept (`Objective.subset`), which keeps a small sample from overfitting. A
+    sample that lacks a class is passed over: its minimum is at infinity. Nothing is
+    yielded where w is not zero (a warm start knows better) or where the rows are too few
+    for this to pay.
 
     Parameters
     ----------
@@ -27,6 +32,8 @@ def growing_samples(f, w, rng):
     if f.quadratic or bool(f.xp.any(w != 0)):
         return
     while 3 * size <= f.n_rows:
-        rows = np.sort(rng.choice(f.n_rows, size, replace=False, shuffle=False))
-        yield f.subset(rows), 0.1 * unknowns / size
+        rows = f.sample(size, rng)
+        labels = np.unique(as_numpy(take(f.y, rows)))
+        if len(labels) >= (f.n_columns if f.coupled else 2):
+            yield f.subset(rows), 0.1 * unknowns / size
         size *= GROWTH

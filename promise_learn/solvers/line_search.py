@@ -42,6 +42,8 @@ def advance(f, point, d):
     t = _stationary(point.slope_towards(trial), slope, end)
     if abs(t - 1.0) > 0.1:
         trial = f.expand(point.w + t * d)
+    else:
+        t = 1.0
     return (trial, t) if trial.value <= point.value + noise else (None, 0.0)
 
 

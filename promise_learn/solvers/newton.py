@@ -67,6 +67,19 @@ class HessianFactor:
         d = xp.stack([solved[c] for c in range(g.shape[1])], axis=1)
         return d - xp.mean(d, axis=1, keepdims=True) if self._centred else d
 
+    def decrement(self, g, x):
+        """Newton decrement 1/2 g'H^-1 g, given x = H^-1 g."""
+        xp, energy = namespace(g), 0.0
+        for columns, factor in self._parts:
+            if columns is None:
+                flat = xp.reshape(xp.matrix_transpose(g), (-1,))
+                energy += factor.missed(flat)
+            elif len(self._parts) == 1:
+                energy += factor.missed(g)
+            else:
+                energy += sum(factor.missed(g[:, c]) for c in columns)
+        return energy + 0.5 * float(xp.sum(g * x))
+
 
 def jacobi(point):
     """Diagonal preconditioner: v -> v / diag(H)."""
@@ -101,9 +114,9 @@ def suboptimality(point, target):
         Passes over X that it took.
     """
     f, g = point.objective, point.gradient
-    xp = namespace(g)
     if f.dim * (f.n_columns if f.coupled else 1) <= DENSE_SIZE:
-        return 0.5 * float(xp.sum(g * HessianFactor(point).solve(g))), 1.0
+        factor = HessianFactor(point)
+        return factor.decrement(g, factor.solve(g)), 1.0
     settled = 0
     for it in pcg(point.product, -g, jacobi(point), coupled=f.coupled):
         settled = settled + 1 if it.gap <= 0.1 * it.decrease else 0

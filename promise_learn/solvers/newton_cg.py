@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ..linalg.cg import pcg
 from .base import Solver, Step
-from .growing import growing_samples
+from .growing import STEPS, growing_samples
 from .line_search import advance
 from .sketch import curvature_inverse
 
@@ -49,7 +50,7 @@ class NewtonCG(Solver):
         """Yield a `Step` before every Newton step."""
         passes = 0.0
         for sample, accuracy in growing_samples(f, w, rng):
-            for step in self._steps(sample, w, rng):
+            for step in islice(self._steps(sample, w, rng), STEPS):
                 if step.gap <= accuracy * abs(step.value):
                     break
             w, passes = step.w, passes + step.passes * sample.n_rows / f.n_rows

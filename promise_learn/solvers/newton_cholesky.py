@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from itertools import islice
 
 from . import row_space
 from .base import Solver, Step
-from .growing import growing_samples
+from .growing import STEPS, growing_samples
 from .line_search import advance
 from .newton import HessianFactor
 
@@ -62,7 +63,7 @@ class NewtonCholesky(Solver):
             return
         passes = 0.0
         for sample, accuracy in growing_samples(f, w, rng):
-            for step in newton_steps(sample, w):
+            for step in islice(newton_steps(sample, w), STEPS):
                 if step.gap <= accuracy * abs(step.value):
                     break
             w, passes = step.w, passes + step.passes * sample.n_rows / f.n_rows
@@ -78,19 +79,19 @@ def newton_steps(f, w):
     the decrement falls by 10^(3 / (1 + cost of the Hessian in passes)). The decrement
     by a kept factor may be short of the true one, and is multiplied by `STALE`.
     """
-    xp, point, factor = f.xp, f.expand(w), None
+    point, factor = f.expand(w), None
     enough = 10 ** (3 / (1 + f.design.rows.gram_cost))
     passes, t, refreshes, decrement = 1.0, 1.0, 0, math.inf
     while point is not None:
         previous, fresh = decrement, False
         if factor is not None:
             d = -factor.solve(point.gradient)
-            decrement = -0.5 * float(xp.sum(point.gradient * d))
+            decrement = factor.decrement(point.gradient, -d)
         if factor is None or not decrement * enough <= previous:
             factor, fresh, refreshes = HessianFactor(point), True, refreshes + 1
             passes += f.design.rows.gram_cost
             d = -factor.solve(point.gradient)
-            decrement = -0.5 * float(xp.sum(point.gradient * d))
+            decrement = factor.decrement(point.gradient, -d)
         gap = decrement if fresh or f.quadratic else STALE * decrement
         yield Step(point.w, point.value, point.gradient, gap, True, passes, t, refreshes)
         point, t = advance(f, point, d)

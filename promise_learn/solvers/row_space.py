@@ -7,10 +7,11 @@ V L^1/2, with the same value and the same penalty; w = Z' V L^-1/2 beta.
 
 import sys
 
-from .._arrays import dense
+from .._arrays import cast, dense
 from ..design import Design
 from ..objective import Objective
 
+BLOCK_ENTRIES = 2**22
 
 def applies(f):
     """Whether the objective has fewer rows than columns and one penalty for all."""
@@ -39,22 +40,18 @@ def reduced(f):
     """
     design, xp = f.design, f.xp
     rows, p = design.rows, design.rows.shape[1]
-    K = xp.astype(dense(rows.X @ rows.X.T), xp.float64)
-    if design.shift is not None:
-        cross = xp.astype(rows.X @ xp.astype(design.shift, rows.X.dtype), xp.float64)
-        square = xp.sum(xp.astype(design.shift, xp.float64) ** 2)
-        K = K - cross[:, None] - cross[None, :] + square
-    values, vectors = xp.linalg.eigh(K)
+    values, vectors = xp.linalg.eigh(_row_products(design))
     lost = f.n_rows * sys.float_info.epsilon
     kept = int(xp.sum(xp.astype(values > lost * values[-1], xp.int64)))
+    kept = max(kept, 1)  # of an X that is zero
     values, vectors = values[f.n_rows - kept :], vectors[:, f.n_rows - kept :]
-    root = xp.sqrt(values)
-    dtype = rows.vector_dtype
-    small = Design(xp.astype(vectors * root[None, :], rows.X.dtype), intercept=design.intercept)
+    root = xp.sqrt(xp.where(values > 0, values, 1.0))
+    present = xp.astype(values > 0, xp.float64)
+    small = Design(vectors * (present * root)[None, :], intercept=design.intercept)
     penalty = xp.concat([f.penalty[:1, ...]] * kept + [f.penalty[p:, ...]], axis=0)
     shape = (small.shape[1], *f.shape[1:])
     g = Objective(small, f.y, f.loss, f.weights, penalty, shape)
-    inverse = xp.astype(vectors / root[None, :], dtype)
+    inverse = vectors * (present / root)[None, :]
 
     def lift(beta):
         w = design.adjoint(inverse @ beta[:kept, ...])
@@ -70,3 +67,22 @@ def reduced(f):
     return g, lift, project
 
 
+def _row_products(design):
+    """Z Z' in float64, from blocks of columns that are centred first."""
+    rows, xp, shift = design.rows, design.xp, design.shift
+    if rows.sparse:
+        X = cast(rows.X, xp.float64)
+        K = dense(X @ X.T)
+        if shift is None:
+            return K
+        cross = X @ shift
+        return K - cross[:, None] - cross[None, :] + shift @ shift
+    n, p = rows.shape
+    K, step = rows.zeros((n, n)), max(1, BLOCK_ENTRIES // n)
+    for lo in range(0, p, step):
+        hi = min(p, lo + step)
+        Z = cast(rows.X[:, lo:hi], xp.float64)
+        if shift is not None:
+            Z = Z - shift[None, lo:hi]
+        K = K + Z @ Z.T
+    return K

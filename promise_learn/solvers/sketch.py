@@ -12,6 +12,7 @@ LARGEST_FACTOR = 6000
 DECADES = 7
 START_RANK = 16
 MAX_RANK = 1000
+SKETCH_BYTES = 5e8
 SKETCH_COST = 0.25
 FLOOR = 1e-12
 
@@ -83,7 +84,7 @@ def sampled_factor(point, size, rng):
     if size >= f.n_rows:
         factor = HessianFactor(point, blocks=True)
         return factor.solve, f.design.rows.gram_cost
-    rows = np.sort(rng.choice(f.n_rows, size, replace=False, shuffle=False))
+    rows = f.sample(size, rng)
     sample = f.subset(rows, same_penalty=True).expand(point.w)
     missing = point.diagonal() - sample.diagonal()
     missing = f.xp.where(missing > 0, missing, f.xp.zeros_like(missing))
@@ -118,6 +119,15 @@ def _tiny(f, h):
     return float(f.xp.max(h)) * 1e-14 + float(f.xp.finfo(h.dtype).smallest_normal)
 
 
+def _largest_rank(f):
+    """Rank up to which a sketch, seven blocks of rank columns at its peak, may grow.
+
+    That is `SKETCH_BYTES`, or twice X and 150 vectors where that is more.
+    """
+    room = max(SKETCH_BYTES, 2 * f.design.rows.nbytes + 150 * 8 * f.dim)
+    return min(f.dim, MAX_RANK, max(START_RANK, int(room / (7 * 8 * f.dim))))
+
+
 def adaptive_nystrom(point, rng):
     """Nystrom preconditioner of the whole Hessian; its rank doubles while that pays.
 
@@ -140,17 +150,18 @@ def adaptive_nystrom(point, rng):
     def product(V):
         return column * point.loss_product(column * V)
 
+    largest = _largest_rank(f)
     sketch, rank = Sketch.empty(f.dim, scale), min(START_RANK, f.dim)
     while True:
         sketch = sketch.grow(product, rank, rng)
         low = sketch.low_rank()
         top, last = float(low.eigenvalues[0]), float(low.eigenvalues[-1])
         iterations = DECADES * max((last + mu) / mu, 1.0) ** 0.5
-        full = rank >= min(f.dim, MAX_RANK)
+        full = rank >= largest
         costly = SKETCH_COST * rank * (1 + rank / 200) > iterations * f.n_columns
         if full or last <= 10 * mu or costly or (rank >= 64 and last > 0.5 * top):
             break
-        rank = min(2 * rank, f.dim, MAX_RANK)
+        rank = min(2 * rank, largest)
     inverse = woodbury(low.rows(), penalties + max(last, mu))
 
     def solve(g):

@@ -22,7 +22,7 @@ def katyusha_epoch(
         x = theta * z + 0.5 * anchor + (0.5 - theta) * w
         slopes = weights[lo:hi, ...] * slope(loss, dot(X, rows, x), y[lo:hi, ...])
         correction = adjoint(X, rows, slopes - table[lo:hi, ...])
-        move = step * apply(P, mean + correction / (hi - lo) + penalty * x)
+        move = step * apply(P, mean + correction / rows.shape[0] + penalty * x)
         change = (eta * sigma * (x - z) - move) / (1 + eta * sigma)
         if lo == starts[-1]:
             anchor += w - anchor

@@ -18,7 +18,7 @@ def saga_epoch(
         slopes = weights[lo:hi, ...] * slope(loss, dot(X, rows, w), y[lo:hi, ...])
         change = slopes - kept
         correction = adjoint(X, rows, change)
-        w -= step * apply(P, mean + correction / (hi - lo) + penalty * w)
+        w -= step * apply(P, mean + correction / rows.shape[0] + penalty * w)
         mean += correction / n
         kept += change
 

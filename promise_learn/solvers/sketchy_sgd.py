@@ -17,7 +17,7 @@ def sgd_epoch(
         rows = order[lo : lo + batch]
         hi = lo + rows.shape[0]
         slopes = weights[lo:hi, ...] * slope(loss, dot(X, rows, w), y[lo:hi, ...])
-        w -= step * apply(P, adjoint(X, rows, slopes) / (hi - lo) + penalty * w)
+        w -= step * apply(P, adjoint(X, rows, slopes) / rows.shape[0] + penalty * w)
         seen += 1
         average += (w - average) / seen
 

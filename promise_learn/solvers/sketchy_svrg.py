@@ -19,7 +19,7 @@ def svrg_epoch(
         hi = lo + rows.shape[0]
         slopes = weights[lo:hi, ...] * slope(loss, dot(X, rows, w), y[lo:hi, ...])
         correction = adjoint(X, rows, slopes - table[lo:hi, ...])
-        w -= step * apply(P, mean + correction / (hi - lo) + penalty * w)
+        w -= step * apply(P, mean + correction / rows.shape[0] + penalty * w)
 
 
 @dataclass(repr=False, eq=False)

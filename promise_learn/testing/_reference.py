@@ -133,7 +133,7 @@ class DenseProblem:
                 self.value(w + t * step.reshape(w.shape)) > self.value(w) and t > 1e-9
             ):
                 t /= 2
-            if not self.value(w) < value:
+            if not self.value(w) < value or value <= 1e-30 * self.value(0 * w):
                 return w
             value, w = self.value(w), w + t * step.reshape(w.shape)
 

@@ -1,0 +1,159 @@
+"""What Newton-type solvers are made of: row space, line search, samples; hand-off."""
+
+import threading
+
+import numpy as np
+import pytest
+from _cases import half_empty, problem, store
+from _hard import few_weights, rare_class, sorted_rows
+from numpy.testing import assert_allclose
+
+from promise_learn.solvers import line_search, row_space
+from promise_learn.solvers._handoff import generated
+from promise_learn.solvers.growing import growing_samples
+from promise_learn.testing import solver_case
+
+# ------------------------------------------------------------------ row space
+
+
+@pytest.mark.parametrize("storage", ["C", "csr_array"])
+@pytest.mark.parametrize(
+    "loss", ["squared_error", "targets", "logistic", "multinomial"]
+)
+def test_row_space_problem_has_the_same_values(loss, storage):
+    X = half_empty(12, 30)
+    reference = problem(loss, X)
+    f = reference.objective(store(X, storage), intercept=True)
+    assert row_space.applies(f)
+    small, lift, project = row_space.reduced(f)
+    assert small.dim <= 13
+    beta = np.random.default_rng(0).standard_normal(small.shape)
+    w = lift(beta)
+    assert w.shape == f.shape
+    assert small.value(beta) == pytest.approx(reference.value(w), rel=1e-11)
+    assert_allclose(project(w), beta, 1e-9, 1e-9)
+    outside = np.linalg.svd(X)[2][-1]
+    w[:30] += (outside * np.ones((*f.shape[1:], 1))).T.reshape(w[:30].shape)
+    assert_allclose(project(w), beta, 1e-9, 1e-9)
+
+
+def test_row_space_is_for_one_penalty_and_fewer_rows_only():
+    wide, tall = half_empty(12, 30), half_empty(30, 12)
+    reference = problem("targets", wide, intercept=False)
+    assert row_space.applies(reference.objective())
+    assert not row_space.applies(problem("targets", tall).objective())
+    per_target = problem("targets", wide, intercept=False, per_target=True)
+    assert row_space.applies(per_target.objective())
+    reference.penalty = reference.penalty * np.arange(30)
+    assert not row_space.applies(reference.objective())
+
+
+# ------------------------------------------------------------------ line search
+
+
+def far_from_minimum(direction):
+    """Logistic objective, a point far from its minimum, and a direction."""
+    f, reference = solver_case("logistic", "dense", "n > p")
+    point = f.expand(reference.optimum + direction / np.linalg.norm(direction))
+    return f, point, reference
+
+
+@pytest.mark.parametrize("length", [1e-6, 0.1, 1.0, 30.0, 1e6, 1e12])
+def test_line_search_takes_directions_of_any_length(length):
+    """Straight to the minimum, but too short or too long: the slope is halved at least."""
+    direction = np.random.default_rng(0).standard_normal(21)
+    f, point, reference = far_from_minimum(direction)
+    d = length * (reference.optimum - point.w)
+    trial, t = line_search.advance(f, point, d)
+    assert_allclose(trial.w, point.w + t * d, 1e-12, 1e-12)
+    assert trial.value < point.value
+    before, after = np.sum(point.gradient * d), np.sum(trial.gradient * d)
+    assert abs(after) <= 0.5 * abs(before)
+
+
+def test_line_search_refuses_what_does_not_descend():
+    f, point, _ = far_from_minimum(np.ones(21))
+    for d in (point.gradient, 0 * point.gradient, point.gradient * np.nan):
+        trial, t = line_search.advance(f, point, d)
+        assert trial is None
+        assert t == 0
+
+
+# ------------------------------------------------------------------ hand-off
+
+
+def test_handoff_yields_in_order_and_ends():
+    def routine(emit):
+        for k in range(3):
+            emit(k)
+
+    assert list(generated(routine)) == [0, 1, 2]
+    assert list(generated(lambda emit: None)) == []
+
+
+def test_handoff_passes_errors_on():
+    def routine(emit):
+        emit(1)
+        raise ArithmeticError("inside")
+
+    items = generated(routine)
+    assert next(items) == 1
+    with pytest.raises(ArithmeticError, match="inside"):
+        next(items)
+
+
+def test_handoff_leaves_no_thread_behind():
+    before = threading.active_count()
+
+    def routine(emit):
+        while True:
+            emit(0)
+
+    for steps in (0, 1, 3):
+        items = generated(routine)
+        for _ in range(steps):
+            next(items)
+        items.close()
+    assert threading.active_count() == before
+
+
+def test_handoff_sees_the_callers_error_state():
+    def routine(emit):
+        emit(np.geterr()["over"])
+
+    with np.errstate(over="raise"):
+        assert list(generated(routine)) == ["raise"]
+    with np.errstate(over="ignore"):
+        assert list(generated(routine)) == ["ignore"]
+
+
+# ------------------------------------------------------------------ samples
+
+
+def test_growing_samples_grow_and_keep_the_total_penalty():
+    f, _ = sorted_rows(40_000)
+    samples = list(growing_samples(f, f.zeros(), np.random.default_rng(0)))
+    sizes = [g.n_rows for g, _ in samples]
+    assert sizes == sorted(sizes)
+    assert len(sizes) == 2
+    assert 3 * sizes[-1] <= f.n_rows
+    for g, accuracy in samples:
+        assert_allclose(g.penalty * g.n_rows, f.penalty * f.n_rows)
+        assert 0 < accuracy < 1
+        assert set(np.unique(g.y)) == {-1.0, 1.0}
+
+
+def test_growing_samples_pass_over_what_lacks_a_class_or_weight():
+    for loss in ("logistic", "multinomial"):
+        f, _ = rare_class(loss)
+        classes = len(np.unique(f.y))
+        for g, _ in growing_samples(f, f.zeros(), np.random.default_rng(0)):
+            assert len(np.unique(g.y)) == classes
+    f, _ = few_weights()
+    for g, _ in growing_samples(f, f.zeros(), np.random.default_rng(0)):
+        assert (g.weights > 0).all()
+
+
+def test_warm_start_takes_no_samples():
+    f, _ = sorted_rows()
+    assert not list(growing_samples(f, f.zeros() + 1, np.random.default_rng(0)))
