@@ -199,7 +199,7 @@ def cholesky_solve(L, B):
 
 
 def add_diagonal(A, v):
-    """A + diag(v) for a square dense A and v of shape (n,)."""
+    """Return A + diag(v) for a square dense A and v of shape (n,)."""
     if not is_numpy(A):
         return A + identity(A.shape[0], A) * v[:, None]
     out = np.array(A, order="C")

@@ -1,10 +1,10 @@
-"""The objective: the one object that knows both the data and the loss.
+r"""The objective: the one object that knows both the data and the loss.
 
-.. math:: F(w) = \\sum_i s_i \\, \\ell(x_i \\cdot w, y_i)
-          + \\tfrac12 \\sum_j \\mathrm{penalty}_j \\, w_j^2, \\qquad \\sum_i s_i = 1
+.. math:: F(w) = \sum_i s_i \, \ell(x_i \cdot w, y_i)
+          + \tfrac12 \sum_j \mathrm{penalty}_j \, w_j^2, \qquad \sum_i s_i = 1
 
-`Objective.expand` returns everything second order that one read of X yields at a point;
-a solver works on such an `Expansion`.
+`Objective.expand` returns everything second order that one read of X yields at a
+point; a solver works on such an `Expansion`.
 """
 
 import numpy as np
@@ -60,7 +60,7 @@ class Objective:
         return self.penalty.ndim > 1
 
     def zeros(self):
-        """The starting point w = 0."""
+        """Return the starting point w = 0."""
         return self.design.rows.zeros(self.shape)
 
     def ridge(self, w):
@@ -98,7 +98,7 @@ class Objective:
         return point.value, point.gradient
 
     def hessian_product(self, w):
-        """Function v -> H(w) v."""
+        """Return the function v -> H(w) v."""
         return self.expand(w).product
 
     def hessian_root(self, w, rows):
@@ -131,8 +131,12 @@ class Objective:
         total = self.xp.sum(s)
         penalty = self.penalty if same_penalty else self.penalty / total
         return Objective(
-            self.design.subset(rows), take(self.y, rows), self.loss, s / total,
-            penalty, self.shape,
+            self.design.subset(rows),
+            take(self.y, rows),
+            self.loss,
+            s / total,
+            penalty,
+            self.shape,
         )
 
 
@@ -206,16 +210,14 @@ class Expansion:
         return _multinomial_hessian(f, self._curvature)
 
     def slope_towards(self, other):
-        """Function t -> d/dt F(w + t d) with d = other.w - w, O(n) a call."""
+        """Return t -> d/dt F(w + t d) with d = other.w - w, O(n) a call."""
         f, xp = self.objective, self.objective.xp
         change, d = other.eta - self.eta, other.w - self.w
         ridge = f.ridge(d)
         linear, quadratic = float(xp.sum(ridge * self.w)), float(xp.sum(ridge * d))
 
         def derivative(t):
-            loss = f.design.rows.slope_sum(
-                f.loss, self.eta, change, t, f.y, f.weights
-            )
+            loss = f.design.rows.slope_sum(f.loss, self.eta, change, t, f.y, f.weights)
             return loss + linear + t * quadratic
 
         return derivative

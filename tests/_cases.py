@@ -10,7 +10,7 @@ SPARSE = ("csr_matrix", "csr_array", "csr_int64", "csr_read-only", "csr_unsorted
 
 
 def half_empty(n, p, seed=0, dtype="float64"):
-    """Matrix with every second entry zero, a zero row, and columns of scales 1 to 30."""
+    """Matrix half of zeros, with a zero row, and columns of scales 1 to 30."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p)) * (rng.random((n, p)) < 0.5)
     X[n // 2] = 0.0
@@ -52,7 +52,7 @@ def _store_sparse(X, storage):
 
 def targets(loss, X, n_columns=3, seed=0):
     """Targets as the loss takes them, and the trailing shape of w."""
-    rng, (n, p) = np.random.default_rng(seed), X.shape
+    rng, p = np.random.default_rng(seed), X.shape[1]
     scores = X @ rng.standard_normal((p, n_columns)) / np.sqrt(p)
     scores = scores / scores.std() + 0.5 * rng.standard_normal(scores.shape)
     return {

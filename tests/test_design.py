@@ -1,4 +1,4 @@
-"""Designs: every storage, centred and scaled, behaves as the dense matrix it stands for."""
+"""Designs of every storage, centred and scaled, behave as the matrix they mean."""
 
 import tracemalloc
 
@@ -19,7 +19,7 @@ from promise_learn.testing import check_design, design_matrix
 N, P = 300, 7
 RNG = np.random.default_rng(0)
 SHIFT, SCALE = RNG.standard_normal(P), RNG.uniform(0.5, 20, P)
-# float32 data enter vector passes exactly; products of a block round as float32 BLAS does
+# float32 data enter vector passes exactly; products of a block round as BLAS does
 RTOL = {"float64": 1e-12, "float32": 2e-5}
 
 STORAGES = pytest.mark.parametrize("storage", [*DENSE, *SPARSE])
@@ -142,7 +142,7 @@ def test_coefficients_of_any_dtype_and_memory_order_are_taken(rng):
 
 
 def test_repeated_entries_of_a_row_count_as_their_sum():
-    """Scatter-added CSR, before ``sum_duplicates``: squares need the sum, not the parts."""
+    """CSR before ``sum_duplicates``: squares need the sum, not the parts."""
     indices, indptr = np.array([1, 0, 1, 2, 2]), np.array([0, 3, 5])
     values = np.array([1.0, 2.0, 3.0, -1.0, 4.0])
     X = sparse.csr_array((values, indices, indptr), shape=(2, 3))
@@ -161,7 +161,7 @@ def test_stored_zeros_and_empty_rows_change_nothing():
 
 
 def test_centring_keeps_its_accuracy_where_the_mean_is_large(rng):
-    """Mean 1e5 beside a deviation of 1: the Gram matrix is centred before it is summed."""
+    """Mean 1e5 beside a deviation of 1: entries are centred before they are squared."""
     X = rng.standard_normal((N, P)) + 1e5
     shift = X.mean(axis=0)
     Z, d = X - shift, rng.random(N)
@@ -173,7 +173,7 @@ def test_centring_keeps_its_accuracy_where_the_mean_is_large(rng):
 @pytest.mark.parametrize("rows", [DenseRows, Rows], ids=["compiled", "generic"])
 @pytest.mark.parametrize("level", [2.5, 1e6, 0.1])
 def test_constant_column_is_zero_once_it_is_centred(level, rows):
-    """Not 4e-16 of its level, which equilibration would blow up to a column of noise."""
+    """Not 4e-16 of its level, which equilibration would blow up to noise."""
     X, d = half_empty(N, 3), np.random.default_rng(0).random(N)
     X[:, 1] = level
     design = Design(
@@ -210,7 +210,7 @@ def test_root_of_centred_sparse_rows_says_what_to_do():
 
 
 def peak(task):
-    """Bytes that a call allocates beyond what there was, after one call to compile it."""
+    """Bytes that a call allocates beyond what there was, once it is compiled."""
     task()
     tracemalloc.start()
     task()

@@ -60,7 +60,7 @@ def far_from_minimum(direction):
 
 @pytest.mark.parametrize("length", [1e-6, 0.1, 1.0, 30.0, 1e6, 1e12])
 def test_line_search_takes_directions_of_any_length(length):
-    """Straight to the minimum, but too short or too long: the slope is halved at least."""
+    """Straight to the minimum, but too short or too long: the slope is halved."""
     direction = np.random.default_rng(0).standard_normal(21)
     f, point, reference = far_from_minimum(direction)
     d = length * (reference.optimum - point.w)

@@ -109,7 +109,7 @@ class CompiledRows(Rows):
         )
 
     def slope_sum(self, loss, eta, change, t, y, s):
-        """Derivative in t of the weighted loss at margins eta + t * change."""
+        """Differentiate in t the weighted loss at margins eta + t * change."""
         if eta.ndim > 1 or loss.code < 0:
             return super().slope_sum(loss, eta, change, t, y, s)
         from ..kernels import passes
@@ -153,7 +153,7 @@ class DenseRows(CompiledRows):
         """Z' diag(d) Z by symmetric rank-k updates on row blocks; see `Rows.gram`."""
         from scipy.linalg.blas import dsyrk
 
-        from ..kernels import _threads, passes
+        from ..kernels import _threads, grams
 
         (n, p), X = self.shape, self.kernel_view
         dim = p + int(intercept)
@@ -166,14 +166,14 @@ class DenseRows(CompiledRows):
             Z = buffer[: hi - lo]
             ranges = _threads.partition(partial(_evenly, lo, hi), (hi - lo) * dim, 0)
             _threads.run(
-                lambda k, a, b, lo=lo: passes.weigh(
+                lambda k, a, b, lo=lo: grams.weigh(
                     X, a, b, shift, root, buffer[a - lo : b - lo]
                 ),
                 ranges,
             )
             G = dsyrk(1.0, Z.T, beta=1.0, c=G, overwrite_c=1)
         G = G.T  # its upper triangle is the lower one of the row-major view
-        passes.mirror(G)
+        grams.mirror(G)
         return G
 
     def row_squares(self):
@@ -184,8 +184,8 @@ class DenseRows(CompiledRows):
 class SparseRows(CompiledRows):
     """CSR X with 32- or 64-bit indices.
 
-    Squares of entries need every entry once, and the Gram matrix needs them in order: an
-    X whose rows repeat a column or are not sorted is copied.
+    Squares of entries need every entry once, and the Gram matrix needs them in order:
+    an X whose rows repeat a column or are not sorted is copied.
     """
 
     GRAM_PARTS = 4
@@ -211,27 +211,27 @@ class SparseRows(CompiledRows):
         return edges
 
     def _block_dot(self, U):
-        from ..kernels import passes
+        from ..kernels import grams
 
         X, U = self.kernel_view, np.ascontiguousarray(U, float)
         out = np.empty((self.shape[0], U.shape[1]))
         work = self.nnz * U.shape[1]
-        self._each(lambda lo, hi: passes.sparse_block(X, lo, hi, U, out), work)
+        self._each(lambda lo, hi: grams.sparse_block(X, lo, hi, U, out), work)
         return out
 
     def _block_adjoint(self, R):
-        from ..kernels import passes
+        from ..kernels import grams
 
         X, R = self.kernel_view, np.ascontiguousarray(R, float)
         return self._accumulate(
-            lambda lo, hi, G: passes.sparse_block_adjoint(X, lo, hi, R, G),
+            lambda lo, hi, G: grams.sparse_block_adjoint(X, lo, hi, R, G),
             (self.shape[1], R.shape[1]),
             2 * self.nnz * R.shape[1],
         )[0]
 
     def gram(self, d, shift, intercept):
         """Z' diag(d) Z by the rows' nonzeros; see `Rows.gram`."""
-        from ..kernels import _threads, passes
+        from ..kernels import _threads, grams
 
         p, X, total = self.shape[1], self.kernel_view, d.sum()
         dim = p + int(intercept)
@@ -240,9 +240,9 @@ class SparseRows(CompiledRows):
         edges = self._boundaries(parts)
         ranges = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
         G, _ = _threads.accumulate(
-            lambda lo, hi, G: passes.sparse_gram(X, lo, hi, d, G), ranges, (dim, dim)
+            lambda lo, hi, G: grams.sparse_gram(X, lo, hi, d, G), ranges, (dim, dim)
         )
-        passes.mirror(G.T)
+        grams.mirror(G.T)
         border = self.adjoint(d)
         if shift.any():
             cross = np.outer(shift, border)

@@ -109,7 +109,7 @@ class Rows:
         return float(self.xp.sum(column(s, value) * value))
 
     def slope_sum(self, loss, eta, change, t, y, s):
-        """Derivative in t of the weighted loss at margins eta + t * change."""
+        """Differentiate in t the weighted loss at margins eta + t * change."""
         slope = loss.slope(eta + t * change, y)
         return float(self.xp.sum(column(s, slope) * slope * change))
 

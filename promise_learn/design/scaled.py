@@ -1,9 +1,9 @@
-"""The design matrix that the objective sees: X, lazily centred and scaled.
+r"""The design matrix that the objective sees: X, lazily centred and scaled.
 
-.. math:: \\eta = (X - 1 m') \\, \\mathrm{diag}(1/c) \\, w_{1:p} + w_{p+1}
+.. math:: \eta = (X - 1 m') \, \mathrm{diag}(1/c) \, w_{1:p} + w_{p+1}
 
-Neither centring nor scaling touches X: they change p-vectors before and after a product,
-so sparse data stay sparse and nothing is copied.
+Neither centring nor scaling touches X: they change p-vectors before and after a
+product, so sparse data stay sparse and nothing is copied.
 """
 
 import sys
@@ -47,7 +47,7 @@ class Design:
         self.xp = self.rows.xp
 
     def inner(self, w):
-        """Coefficients of X itself and the constant: (u, offset) with eta = X u + offset."""
+        """Coefficients u of X itself and the constant: eta = X u + offset."""
         u = w[: self.rows.shape[1], ...]
         offset = w[-1, ...] if self.intercept else 0.0
         if self.scale is not None:
@@ -111,8 +111,10 @@ class Design:
         return G
 
     def _shift(self):
-        """What is subtracted from every row, zeros if nothing is."""
-        return self.rows.zeros(self.rows.shape[1:]) if self.shift is None else self.shift
+        """Vector that is subtracted from every row, zeros if nothing is."""
+        if self.shift is None:
+            return self.rows.zeros(self.rows.shape[1:])
+        return self.shift
 
     def _constant(self, squares, total):
         """Whether the centred columns with these sums of squares are rounding errors.

@@ -1,0 +1,1 @@
+"""Compiled kernels; imported only inside functions, since they import Numba."""

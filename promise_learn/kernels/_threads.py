@@ -9,6 +9,7 @@ do not depend on the number of threads.
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def partition(boundaries, work, width):
     """
     parts = int(min(MAX_PARTS, work // WORK_PER_PART, work // (4 * max(width, 1))))
     edges = boundaries(max(parts, 1))
-    return [(int(lo), int(hi)) for lo, hi in zip(edges, edges[1:], strict=False)]
+    return [(int(lo), int(hi)) for lo, hi in pairwise(edges)]
 
 
 def run(task, ranges):

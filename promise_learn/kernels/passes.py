@@ -29,12 +29,12 @@ def block_dot(X, lo, hi, u, offset, eta):
 
 
 def block_adjoint(X, lo, hi, r, g):
-    """g += X[lo:hi]' r[:hi - lo]."""
+    """Add X[lo:hi]' r[:hi - lo] to g."""
     raise TypeError("compiled code only")
 
 
 def block_squares(X, lo, hi, r, shift, g):
-    """g += (Z * Z)' r[:hi - lo] for Z = X[lo:hi] - shift; CSR rows are not shifted."""
+    """Add (Z * Z)' r[:hi - lo] to g, Z = X[lo:hi] - shift; CSR rows are not shifted."""
     raise TypeError("compiled code only")
 
 
@@ -160,8 +160,8 @@ def log1p_small(e):
 def block_sum(t, size):
     """Sum of t[:size].
 
-    In a loop of its own: a loop that also stores is compiled twice, and which of the two
-    runs, and so the order of the sum, depends on where the arrays lie in memory.
+    In a loop of its own: a loop that also stores is compiled twice, and which of the
+    two runs, and so the order of the sum, depends on where the arrays lie in memory.
     """
     total = 0.0
     for i in range(size):
@@ -196,16 +196,14 @@ def expand(X, lo, hi, loss, u, offset, y, s, eta, r, d, g):
     for a in range(lo, hi, BLOCK):
         b = min(a + BLOCK, hi)
         block_dot(X, a, b, u, offset, eta[a:b])
-        total += pointwise(
-            loss, eta[a:b], y[a:b], s[a:b], r[a:b], d[a:b], value, b - a
-        )
+        total += pointwise(loss, eta[a:b], y[a:b], s[a:b], r[a:b], d[a:b], value, b - a)
         block_adjoint(X, a, b, r[a:b], g)
     return total
 
 
 @jit
 def curved(X, lo, hi, d, v, offset, g):
-    """g += X' (d * (X v + offset)) over rows lo:hi; returns the sum of d * (...)."""
+    """Add X' t to g over rows lo:hi, t = d * (X v + offset); returns the sum of t."""
     total = 0.0
     t = np.empty(BLOCK)
     for a in range(lo, hi, BLOCK):
@@ -227,7 +225,7 @@ def margins(X, lo, hi, u, offset, eta):
 
 @jit
 def adjoint(X, lo, hi, r, g):
-    """g += X[lo:hi]' r[lo:hi]."""
+    """Add X[lo:hi]' r[lo:hi] to g."""
     for a in range(lo, hi, BLOCK):
         b = min(a + BLOCK, hi)
         block_adjoint(X, a, b, r[a:b], g)
@@ -236,7 +234,7 @@ def adjoint(X, lo, hi, r, g):
 
 @jit
 def squares(X, lo, hi, d, shift, g):
-    """g += (Z * Z)' d over rows lo:hi of Z = X - shift; CSR rows are not shifted."""
+    """Add (Z * Z)' d to g over rows lo:hi, Z = X - shift; CSR rows are not shifted."""
     block_squares(X, lo, hi, d[lo:hi], shift, g)
     return 0.0
 
@@ -254,7 +252,7 @@ def loss_sum(loss, lo, hi, eta, y, s):
 
 @jit
 def slope_sum(loss, lo, hi, eta, change, t, y, s):
-    """Derivative in t of the weighted loss at margins eta + t * change, rows lo:hi."""
+    """Differentiate in t the weighted loss at margins eta + t * change, rows lo:hi."""
     total = 0.0
     if loss == SQUARED:
         for i in range(lo, hi):
@@ -266,62 +264,3 @@ def slope_sum(loss, lo, hi, eta, change, t, y, s):
             share = (e if margin > 0 else 1.0) / (1.0 + e)
             total -= s[i] * y[i] * share * change[i]
     return total
-
-
-@jit
-def weigh(X, lo, hi, shift, root, out):
-    """Rows root * (X - shift) of lo:hi into out; root itself in a last extra column."""
-    p = X.shape[1]
-    for i in range(lo, hi):
-        for j in range(p):
-            out[i - lo, j] = root[i] * (X[i, j] - shift[j])
-        if out.shape[1] > p:
-            out[i - lo, p] = root[i]
-
-
-@jit
-def mirror(G):
-    """Copy the lower triangle of a square matrix above its diagonal, tile by tile."""
-    size = 64
-    for a in range(0, G.shape[0], size):
-        for b in range(0, a + 1, size):
-            for i in range(a, min(a + size, G.shape[0])):
-                for j in range(b, min(b + size, i)):
-                    G[j, i] = G[i, j]
-
-
-@jit
-def sparse_gram(X, lo, hi, d, G):
-    """Upper triangle of G += X' diag(d) X over CSR rows lo:hi with sorted indices."""
-    for i in range(lo, hi):
-        end = X.indptr[i + 1]
-        for k in range(X.indptr[i], end):
-            scale = d[i] * X.values[k]
-            row = X.indices[k]
-            for m in range(k, end):
-                G[row, X.indices[m]] += scale * X.values[m]
-    return 0.0
-
-
-@jit
-def sparse_block(X, lo, hi, W, out):
-    """out[lo:hi] = X[lo:hi] W for a CSR X and a dense (p, K) W."""
-    for i in range(lo, hi):
-        for c in range(W.shape[1]):
-            out[i, c] = 0.0
-        for k in range(X.indptr[i], X.indptr[i + 1]):
-            x, j = X.values[k], X.indices[k]
-            for c in range(W.shape[1]):
-                out[i, c] += x * W[j, c]
-    return 0.0
-
-
-@jit
-def sparse_block_adjoint(X, lo, hi, R, G):
-    """G += X[lo:hi]' R[lo:hi] for a CSR X and a dense (n, K) R."""
-    for i in range(lo, hi):
-        for k in range(X.indptr[i], X.indptr[i + 1]):
-            x, j = X.values[k], X.indices[k]
-            for c in range(R.shape[1]):
-                G[j, c] += x * R[i, c]
-    return 0.0

@@ -39,8 +39,9 @@ t (dim,), Y (r, dim) dense or Sparse (its shift and scale unused), M (r, r). A Y
 rows beside an M of order dim stands for the identity.
 """
 
-SMALL = 32 << 20  # bytes of X that a last-level cache may hold
-RUN = 16 << 10  # bytes read in one go that hide the latency of memory
+SMALL = 8 << 20  # bytes of X that stay in cache
+RUN = 32 << 10  # bytes read in one go that hide the latency of memory
+RUNS = 16  # least runs a batch, so that it stays mixed where rows are sorted
 COPY = 256 << 20  # bytes of a column-ordered X that may be copied into row order
 
 
@@ -68,9 +69,9 @@ def _read_only(x):
 def epoch_order(n, row_bytes, batch_size, rng):
     """Order in which an epoch visits the rows: a permutation of 0..n-1.
 
-    While X is small (32 MB) it is a uniform permutation. Beyond that it is a random
+    While X is small (8 MB) it is a uniform permutation. Beyond that it is a random
     order of short runs of neighbouring rows, at a random offset: longer reads hide the
-    latency of memory, and at least 32 runs a batch keep it mixed where rows are sorted.
+    latency of memory, and at least 16 runs a batch keep it mixed where rows are sorted.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def epoch_order(n, row_bytes, batch_size, rng):
     """
     run = 1
     if n * row_bytes > SMALL:
-        run = max(1, min(RUN // max(row_bytes, 1), batch_size // 32))
+        run = max(1, min(RUN // max(row_bytes, 1), batch_size // RUNS))
     if run == 1:
         return rng.permutation(n)
     starts = np.arange(-int(rng.integers(run)), n, run, dtype=np.int64)

@@ -2,8 +2,10 @@
 
 For a quadratic F(x) = 1/2 x'Hx - b'x the distance to the minimum is the energy
 1/2 r'H^-1 r of the residual. CG knows r'P^-1 r, and its own coefficients form the
-Lanczos matrix of P^-1 H, whose smallest eigenvalue theta gives r'H^-1 r <= r'P^-1 r/theta
-once it has settled.
+Lanczos matrix of P^-1 H: its smallest eigenvalue theta gives r'H^-1 r <= r'P^-1 r/theta
+once it has settled. Where theta belongs to a direction that the residual no longer has,
+that is far too large. In a long run what is left by geometric extrapolation of what the
+last windows of iterations gained is the other estimate, and the smaller one counts.
 """
 
 import math
@@ -13,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from .._arrays import as_numpy, namespace
+
+SHORTEST_WINDOW = 10
 
 
 @dataclass
@@ -54,7 +58,7 @@ class _Lanczos:
         self.alphas.append(alpha)
         self.betas.append(beta)
         k = len(self.alphas)
-        if k > 10 and k % 5:
+        if k > 10 and k % max(5, k // 20):
             return
         columns = np.argsort(remaining)[-4:]
         alphas = np.array(self.alphas)[:, columns]
@@ -70,6 +74,18 @@ class _Lanczos:
             self.smallest = min(self.smallest, max(float(theta[0]), 1e-300))
 
 
+def _extrapolated(decreases, safety=2.0):
+    """Energy that is left if the gains of the last two windows go on geometrically."""
+    k = len(decreases)
+    window = k // 10
+    if window < SHORTEST_WINDOW:
+        return math.inf
+    last = decreases[-1] - decreases[-1 - window]
+    before = decreases[-1 - window] - decreases[-1 - 2 * window]
+    ratio = max(last / before, 0.05) if before > 0 else 1.0
+    return safety * last * ratio / (1 - ratio) if ratio < 1 else math.inf
+
+
 def pcg(product, b, precondition, x=None, coupled=False):
     """Generate the iterates of preconditioned conjugate gradients for H x = b.
 
@@ -79,9 +95,11 @@ def pcg(product, b, precondition, x=None, coupled=False):
 
     Parameters
     ----------
-    product, precondition : callable
-        H v and P^-1 v for blocks the shape of b.
+    product : callable
+        v to H v for blocks the shape of b.
     b : array (dim,) or (dim, K)
+    precondition : callable
+        v to P^-1 v.
     x : array, default=None
         Start; zeros by default.
     coupled : bool, default=False
@@ -105,7 +123,7 @@ def pcg(product, b, precondition, x=None, coupled=False):
     x = xp.zeros_like(b) if x is None else x
     z = precondition(r)
     q, gamma = z, inner(r, z)
-    lanczos, decrease, k = _Lanczos(), 0.0, 0
+    lanczos, decreases, decrease, k = _Lanczos(), [], 0.0, 0
     tiny = float(xp.finfo(b.dtype).smallest_normal)
     while True:
         v = product(q)
@@ -122,7 +140,9 @@ def pcg(product, b, precondition, x=None, coupled=False):
         lanczos.update(host[0], host[1], host[3])
         decrease += 0.5 * float(host[0] @ host[2])
         k += 1
+        decreases.append(decrease)
         gap = 0.5 * max(float(host[3].sum()), 0.0) / lanczos.smallest
+        gap = min(gap, _extrapolated(decreases))
         if bool(xp.any((gamma > tiny) & (xp.abs(curvature) <= tiny))):
             gap = math.inf  # a residual in a direction without curvature
         yield Iterate(x, r, gap, decrease, k)

@@ -59,8 +59,8 @@ class Factor:
     def missed(self, g):
         """Energy 1/2 g'H^-1 g of the part of g that no solution accounts for.
 
-        A gradient has none in exact arithmetic. But curvature may underflow where slopes
-        do not, as with all margins far on the wrong side: then this is very large.
+        A gradient has none in exact arithmetic. But curvature may underflow where
+        slopes do not, as with all margins far on the wrong side: then this is huge.
         """
         xp, tiny = namespace(g), sys.float_info.epsilon
         empty = xp.astype(self._scale == 0, g.dtype)

@@ -11,6 +11,10 @@ from .lbfgs import LBFGS
 from .newton_cg import NewtonCG
 from .newton_cholesky import Direct, NewtonCholesky
 from .pcg import PCG, NystromPCG
+from .sketchy_katyusha import SketchyKatyusha
+from .sketchy_saga import SketchySAGA
+from .sketchy_sgd import SketchySGD
+from .sketchy_svrg import SketchySVRG
 
 _CLASSES = (
     Direct,
@@ -18,6 +22,10 @@ _CLASSES = (
     NystromPCG,
     NewtonCholesky,
     NewtonCG,
+    SketchySGD,
+    SketchySVRG,
+    SketchySAGA,
+    SketchyKatyusha,
     LBFGS,
 )
 
@@ -33,6 +41,10 @@ __all__ = [
     "NewtonCholesky",
     "NystromPCG",
     "Result",
+    "SketchyKatyusha",
+    "SketchySAGA",
+    "SketchySGD",
+    "SketchySVRG",
     "Solver",
     "Status",
     "Step",
@@ -83,7 +95,7 @@ def resolve_solver(solver, preconditioner, f):
     if given and not found.uses_preconditioner:
         users = ", ".join(repr(n) for n, s in SOLVERS.items() if s.uses_preconditioner)
         raise ValueError(
-            f"solver={found.name!r} uses no preconditioner: leave preconditioner='auto' "
-            f"or choose one of {users}."
+            f"solver={found.name!r} uses no preconditioner: leave "
+            f"preconditioner='auto' or choose one of {users}."
         )
     return clone(found).set_params(preconditioner=preconditioner) if given else found

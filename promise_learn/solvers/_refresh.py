@@ -13,6 +13,7 @@ from ..preconditioners import Nystrom, SubsampledNewton, resolve_preconditioner
 PAPER_BATCH, PAPER_RANK, PAPER_RHO = 256, 10, 1e-3
 SMALL_RANK = 512  # rows or columns up to which the subsampled Hessian is kept whole
 MANY_COLUMNS = 2000
+SMALL_PROBLEM = 20_000  # rows times columns
 LEVERAGE_ROWS = 64
 SAFETY = 1.05  # the power method stops a few per cent below
 DAMPINGS = tuple(10.0**-k for k in range(7))
@@ -60,8 +61,13 @@ def _batch_size(f):
 
 
 def _sample_size(f):
-    """10 sqrt(n) rows, fewer where their Hessian would cost more than a pass."""
+    """10 sqrt(n) rows, fewer where their Hessian would cost more than a pass.
+
+    All rows of a small problem, whose every step is one call.
+    """
     n, root = f.n_rows, math.isqrt(f.n_rows)
+    if n * f.dim <= SMALL_PROBLEM:
+        return n
     if f.dim > MANY_COLUMNS:
         return root
     return max(root, min(10 * root, int(n / max(f.design.rows.gram_cost, 1e-9))))

@@ -9,13 +9,14 @@ LARGEST_FACTOR = 6000
 LARGEST_COUPLED = 2000
 HESSIANS = 3
 CHEAP = 8.0
+CAUTION = 0.25  # rows of high leverage make a sample worse than its estimate
 
 
 def choose(f):
     """Solver for an objective.
 
-    A dense factor of order min(dim, n + 1), of every class at once if multinomial, costs
-    a Hessian each time; conjugate gradients cost a preconditioner and some products.
+    A dense factor of order min(dim, n + 1), of every class at once if multinomial,
+    costs a Hessian each time; conjugate gradients cost a preconditioner and products.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def choose(f):
     if hessian < CHEAP:
         return dense
     _, sampled = sample_size(f)
-    ratio = 1.0 if f.quadratic else HESSIANS / 2
+    ratio = CAUTION if f.quadratic else HESSIANS / 2
     return iterative if sampled < ratio * hessian else dense
 
 

@@ -166,8 +166,12 @@ class _Run:
     def record(self, step):
         """Append the step to the history."""
         row = (
-            step.passes + self.extra_passes, time.perf_counter() - self.start,
-            step.value, self._relative(step), step.step_size, step.refreshes,
+            step.passes + self.extra_passes,
+            time.perf_counter() - self.start,
+            step.value,
+            self._relative(step),
+            step.step_size,
+            step.refreshes,
         )
         self.rows.append(row)
         if self.callback is not None:
@@ -222,13 +226,13 @@ class _Run:
         return Result(self.best, status, len(self.rows), last[0], last[3], history)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a run that diverges says so by its status
+@np.errstate(over="ignore", invalid="ignore")  # the status says that a run diverged
 def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=None):
     """Minimise an objective until its relative suboptimality is at most ``tol``.
 
     A fit has converged when (F(w) - F*) / F(w) <= tol, with F(w) - F* estimated by the
-    Newton decrement 1/2 g' H^-1 g: exact for the squared error, asymptotically exact for
-    the others. The rule is the same for every solver. Where F* is zero, as in exact
+    Newton decrement 1/2 g' H^-1 g: exact for the squared error, asymptotically exact
+    for the others. The rule is the same for every solver. Where F* is zero, as in exact
     interpolation, a gap below 1e-24 F(0) is as good as none.
 
     Parameters
@@ -240,8 +244,8 @@ def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=
     tol : float, default=1e-6
         Relative suboptimality of the objective.
     max_iter : int, default=None
-        Iterations (batch solvers) or epochs (stochastic ones); None for the solver's own
-        default.
+        Iterations (batch solvers) or epochs (stochastic ones); None for the solver's
+        own default.
     rng : numpy.random.Generator, default=None
         Source of all randomness; seeded with 0 by default.
     callback : callable, default=None

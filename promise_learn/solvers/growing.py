@@ -17,8 +17,8 @@ def growing_samples(f, w, rng):
     solving it further is wasted, and more than `STEPS` Newton steps are, too. The total
     penalty is kept (`Objective.subset`), which keeps a small sample from overfitting. A
     sample that lacks a class is passed over: its minimum is at infinity. Nothing is
-    yielded where w is not zero (a warm start knows better) or where the rows are too few
-    for this to pay.
+    yielded where w is not zero (a warm start knows better) or where the rows are too
+    few for this to pay.
 
     Parameters
     ----------

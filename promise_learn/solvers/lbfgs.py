@@ -47,13 +47,20 @@ class LBFGS(Solver):
 
         def routine(emit):
             minimize(
-                expand, as_numpy(w).ravel().astype(np.float64), jac=True,
-                method="L-BFGS-B", callback=lambda intermediate_result: emit(
+                expand,
+                as_numpy(w).ravel().astype(np.float64),
+                jac=True,
+                method="L-BFGS-B",
+                callback=lambda intermediate_result: emit(
                     (intermediate_result.x.copy(), float(intermediate_result.fun))
                 ),
                 options={
-                    "maxcor": self.memory, "ftol": 0.0, "gtol": 0.0, "maxls": 50,
-                    "maxiter": 10**9, "maxfun": 10**9,
+                    "maxcor": self.memory,
+                    "ftol": 0.0,
+                    "gtol": 0.0,
+                    "maxls": 50,
+                    "maxiter": 10**9,
+                    "maxfun": 10**9,
                 },
             )
 

@@ -13,7 +13,7 @@ def advance(f, point, d):
 
     The unit step is tried first, with everything that the next iteration needs from the
     same read of X. Where the slope at its end shows that it falls well short of the
-    minimum along d, or overshoots it, the line is searched on X w and X d: O(n) a trial.
+    minimum along d, or overshoots it, X w and X d serve a line search: O(n) a trial.
 
     Parameters
     ----------

@@ -37,7 +37,8 @@ class HessianFactor:
         everything = list(range(f.n_columns))
         if f.coupled:
             for k in everything:
-                self._add(f.design.gram(point.class_curvature(k)), f.penalty + extra, [k])
+                G = f.design.gram(point.class_curvature(k))
+                self._add(G, f.penalty + extra, [k])
             return
         G = f.design.gram(point.row_curvature)
         if not f.per_target:
@@ -97,8 +98,8 @@ def suboptimality(point, target):
 
     Exact by a dense factor for small problems, by preconditioned conjugate gradients
     otherwise. CG stops as soon as its lower bound exceeds ``target``, since then the
-    answer is known to be "not yet", or when its estimate of the rest has stayed below one
-    tenth for some iterations: the first ones have not seen the small eigenvalues.
+    answer is known to be "not yet", or when its estimate of the rest has stayed below
+    one tenth for some iterations: the first ones have not seen the small eigenvalues.
 
     Parameters
     ----------

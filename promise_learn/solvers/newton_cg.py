@@ -73,7 +73,14 @@ class NewtonCG(Solver):
             passes += it.iteration
             decrement = it.decrease + it.gap
             yield Step(
-                point.w, point.value, point.gradient, decrement, True, passes, t, refreshes
+                point.w,
+                point.value,
+                point.gradient,
+                decrement,
+                True,
+                passes,
+                t,
+                refreshes,
             )
             relative = decrement / max(abs(point.value), TINY)
             fresh = fresh or it.iteration

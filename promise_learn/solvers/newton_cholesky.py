@@ -10,6 +10,7 @@ from .growing import STEPS, growing_samples
 from .line_search import advance
 from .newton import HessianFactor
 
+SMALL_HESSIAN = 1e7
 STALE = 4.0
 
 
@@ -77,10 +78,14 @@ def newton_steps(f, w):
 
     A factor is kept while a step with it gains what a new one would gain for its cost:
     the decrement falls by 10^(3 / (1 + cost of the Hessian in passes)). The decrement
-    by a kept factor may be short of the true one, and is multiplied by `STALE`.
+    by a kept factor may be short of the true one, and is multiplied by `STALE`. A small
+    Hessian costs a pass, as either is one call: repeated rows then take the same steps
+    as weights do.
     """
     point, factor = f.expand(w), None
-    enough = 10 ** (3 / (1 + f.design.rows.gram_cost))
+    size = f.dim * (f.n_columns if f.coupled else 1)
+    small = f.n_rows * size**2 < SMALL_HESSIAN
+    enough = 10 ** (3 / (1 + (1.0 if small else f.design.rows.gram_cost)))
     passes, t, refreshes, decrement = 1.0, 1.0, 0, math.inf
     while point is not None:
         previous, fresh = decrement, False
@@ -93,7 +98,9 @@ def newton_steps(f, w):
             d = -factor.solve(point.gradient)
             decrement = factor.decrement(point.gradient, -d)
         gap = decrement if fresh or f.quadratic else STALE * decrement
-        yield Step(point.w, point.value, point.gradient, gap, True, passes, t, refreshes)
+        yield Step(
+            point.w, point.value, point.gradient, gap, True, passes, t, refreshes
+        )
         point, t = advance(f, point, d)
         passes += 1
 

@@ -38,7 +38,7 @@ class PCG(Solver):
     preconditioner: Any = "auto"
 
     name = "pcg"
-    default_max_iter = 5000
+    default_max_iter = 20000
     uses_preconditioner = True
 
     def check(self, f):
@@ -60,8 +60,14 @@ class PCG(Solver):
                 passes += 1
                 first = first or it.decrease + it.gap
                 yield Step(
-                    point.w + it.x, point.value - it.decrease, None, it.gap, True,
-                    passes, 1.0, 1,
+                    point.w + it.x,
+                    point.value - it.decrease,
+                    None,
+                    it.gap,
+                    True,
+                    passes,
+                    1.0,
+                    1,
                 )
                 if it.gap <= RESTART * first:
                     break

@@ -13,6 +13,7 @@ from ..objective import Objective
 
 BLOCK_ENTRIES = 2**22
 
+
 def applies(f):
     """Whether the objective has fewer rows than columns and one penalty for all."""
     if f.n_rows >= f.dim - 1:
@@ -23,7 +24,7 @@ def applies(f):
 
 
 def reduced(f):
-    """The equivalent objective in at most n unknowns, and the map of its w to w.
+    """Return the objective in at most n unknowns, and the maps between the two w.
 
     Parameters
     ----------

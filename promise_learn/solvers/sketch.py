@@ -6,7 +6,7 @@ import numpy as np
 
 from ..linalg.nystrom import Sketch
 from ..preconditioners import resolve_preconditioner, woodbury
-from .newton import HessianFactor
+from .newton import HessianFactor, jacobi
 
 LARGEST_FACTOR = 6000
 DECADES = 7
@@ -25,7 +25,9 @@ def curvature_inverse(specification, point, rng):
     specification : str, Preconditioner or None
         "auto" for a Cholesky factor of the Hessian of a row sample where that is small
         enough, else "nystrom": the Nystrom approximation of the whole Hessian, of
-        adaptive rank. Others are built from a sample of 10 sqrt(n) rows.
+        adaptive rank; and the Hessian diagonal where X is so sparse that the dense
+        factors of a sketch would cost more than products with X. Others are built from
+        a sample of 10 sqrt(n) rows.
     point : Expansion
     rng : numpy.random.Generator
 
@@ -37,9 +39,12 @@ def curvature_inverse(specification, point, rng):
         Passes over X that it cost.
     """
     if isinstance(specification, str) and specification == "auto":
-        size, _ = sample_size(point.objective)
+        f = point.objective
+        size, _ = sample_size(f)
         if size is not None:
             return sampled_factor(point, size, rng)
+        if f.design.rows.nnz < 2 * START_RANK * f.dim:
+            return jacobi(point), 1.0
         specification = "nystrom"
     if isinstance(specification, str) and specification == "nystrom":
         return adaptive_nystrom(point, rng)

@@ -1,8 +1,8 @@
 """Contract checks: what every loss, design, preconditioner and solver must do.
 
-They run on our own objects in the tests, and on yours. Each raises AssertionError with a
-sentence that says what failed. `DenseProblem` is the reference: the same mathematics in a
-few lines of dense NumPy, independent of the package.
+They run on our own objects in the tests, and on yours. Each raises AssertionError with
+a sentence that says what failed. `DenseProblem` is the reference: the same mathematics
+in a few lines of dense NumPy, independent of the package.
 """
 
 from ._designs import check_design

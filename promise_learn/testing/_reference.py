@@ -36,14 +36,14 @@ def _squared(eta, y):
 
 
 def _logistic(eta, y):
-    """The same for log(1 + exp(-y eta))."""
+    """Value, slope and curvature of log(1 + exp(-y eta))."""
     margin = y[:, None] * eta
     value, slope = np.logaddexp(0, -margin)[:, 0], -y[:, None] * expit(-margin)
     return value, slope, (expit(margin) * expit(-margin))[:, :, None]
 
 
 def _multinomial(eta, y):
-    """The same for the cross entropy of softmax(eta)."""
+    """Value, slope and curvature of the cross entropy of softmax(eta)."""
     P, code = softmax(eta, axis=1), y.astype(int)
     value = -np.take_along_axis(log_softmax(eta, axis=1), code[:, None], 1)[:, 0]
     curvature = P[:, :, None] * (np.eye(P.shape[1]) - P[:, None, :])

@@ -81,10 +81,11 @@ def _targets(task, noisy):
 def check_solver(solver, cases=SOLVER_CASES, tol=1e-9, max_iter=None):
     """Check that a solver keeps the contract.
 
-    On every case it either refuses in ``check`` with a ValueError, or converges and then
-    truly is within ``10 * tol`` of the minimum, keeps its parameters, the start and the
-    data unchanged, writes a history whose passes and seconds only grow, repeats itself
-    from the same generator, and started at its own solution stops within two iterations.
+    On every case it either refuses in ``check`` with a ValueError, or converges and
+    then truly is within ``10 * tol`` of the minimum, keeps its parameters, the start
+    and the data unchanged, writes a history whose passes and seconds only grow, repeats
+    itself from the same generator, and started at its own solution stops within two
+    iterations.
 
     Parameters
     ----------
@@ -118,9 +119,11 @@ def _refuses(solver, f):
     try:
         solver.check(f)
     except ValueError as error:
-        assert len(str(error)) > 40, f"{solver!r} refuses without advice: {error}"
-        return True
-    return False
+        advice = str(error)
+    else:
+        return False
+    assert len(advice) > 40, f"{solver!r} refuses without advice: {advice}"
+    return True
 
 
 def _check_run(solver, f, reference, tol, max_iter, label):
