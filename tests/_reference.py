@@ -5,6 +5,9 @@ import numpy as np
 SQUARED_ERROR_ONLY = {"direct", "nystrom-pcg", "pcg"}
 """Solvers that take no other loss."""
 
+MODERATE = {"sketchy-sgd"}
+"""Solvers without variance reduction: accurate to 1e-4, and a warning beyond."""
+
 
 def ridge_objective(X, Y, coef, intercept, alpha=1.0, weights=None):
     """Sum of s_i (y_i - x_i w - b)^2 + alpha |w|^2, over targets, in float64."""

@@ -254,7 +254,7 @@ def test_certificate_is_not_called_at_every_step(ridge, monkeypatch):
     calls = counted(monkeypatch)
     d = np.linalg.solve(f.hessian(f.zeros()), np.ones(f.dim))
     steps = []
-    for k in range(300):
+    for k in range(400):
         w = reference.optimum + 0.96 ** (k / 2) * d
         value = f.value(w)
         steps.append(Step(w, value, gap=0.1 * (value - reference.minimum)))

@@ -6,6 +6,7 @@ from _cases import problem
 
 from promise_learn.solvers import (
     LBFGS,
+    PCG,
     Direct,
     NewtonCG,
     NewtonCholesky,
@@ -108,3 +109,14 @@ def test_interpolation_converges_and_stays_converged(solver):
     again = minimize(f, solver, result.w)
     assert again.status is Status.CONVERGED
     assert again.n_iter <= 2
+
+
+@pytest.mark.parametrize("preconditioner", [None, "diagonal", "ssn"])
+@pytest.mark.parametrize("tol", [1e-2, 1e-4])
+def test_poor_preconditioner_is_not_believed_too_early(tol, preconditioner):
+    """Wait: first Ritz values are large, and CG rests on plateaus of the spectrum."""
+    reference = spectrum_problem("squared_error", 2, 1e-8, 0)
+    for solver in (PCG(preconditioner), NewtonCG(preconditioner)):
+        result = minimize(reference.objective(), solver, tol=tol)
+        assert result.status is Status.CONVERGED
+        assert reference.gap(result.w) <= 10 * tol

@@ -13,6 +13,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import cross_val_score
 
 from _reference import (
+    MODERATE,
     SQUARED_ERROR_ONLY,
     LogisticProblem,
     ridge_objective,
@@ -23,7 +24,7 @@ from promise_learn import LogisticRegression, Ridge, RidgeClassifier
 from promise_learn.preconditioners import PRECONDITIONERS
 from promise_learn.solvers import SOLVERS, NewtonCG
 
-LOGISTIC = [name for name in SOLVERS if name not in SQUARED_ERROR_ONLY]
+LOGISTIC = [name for name in SOLVERS if name not in SQUARED_ERROR_ONLY | MODERATE]
 VARIANCE_REDUCED = ["sketchy-svrg", "sketchy-saga", "sketchy-katyusha"]
 
 
@@ -76,15 +77,14 @@ def one_hot(n=4000):
 @pytest.mark.parametrize("name", ["auto", *LOGISTIC])
 def test_rare_one_hot_columns_do_not_slow_a_fit_down(name):
     """scikit-learn/scikit-learn#23314, #24767: L-BFGS crawls, samples miss columns."""
-    if name == "sketchy-sgd":
-        pytest.skip("stays in a ball around the optimum, whatever the columns")
     X, y, _ = one_hot()
     model = LogisticRegression(C=10.0, solver=name, random_state=0).fit(X, y)
     exact = LogisticRegression(C=10.0, tol=1e-12).fit(X, y)
     best = exact.history_["objective"][-1]
     assert model.history_["objective"][-1] <= best * (1 + 1e-6)
     if name != "lbfgs":
-        assert model.history_["passes"][-1] < 150
+        limit = 300 if name in VARIANCE_REDUCED else 50
+        assert model.history_["passes"][-1] < limit
 
 
 @pytest.mark.parametrize("preconditioner", PRECONDITIONERS)
@@ -107,7 +107,7 @@ def test_stochastic_solvers_solve_adult_without_tuning(name):
     model = LogisticRegression(solver=name, random_state=0).fit(X, y)
     best = LogisticRegression(tol=1e-10).fit(X, y).history_["objective"][-1]
     assert model.history_["objective"][-1] <= best * (1 + 1e-6)
-    assert model.history_["passes"][-1] <= {"sketchy-saga": 30}.get(name, 60)
+    assert model.n_iter_ <= 30
 
 
 @pytest.mark.parametrize("make", [LogisticRegression, RidgeClassifier])

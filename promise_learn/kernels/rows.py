@@ -60,6 +60,16 @@ def row_view(X, shift, scale):
     return Dense(_read_only(X), shift, scale)
 
 
+def factor_view(t, Y, M):
+    """Parts of an inverse as an epoch takes them: dense Y and M in row order."""
+    if is_sparse(Y):
+        zero = t * 0
+        return Factors(t, row_view(Y, zero, zero + 1), M)
+    if is_numpy(Y):
+        Y, M = np.ascontiguousarray(Y), np.ascontiguousarray(M)
+    return Factors(t, Y, M)
+
+
 def _read_only(x):
     view = np.asarray(x).view()
     view.flags.writeable = False

@@ -16,7 +16,8 @@ import numpy as np
 
 from .._arrays import as_numpy, namespace
 
-SHORTEST_WINDOW = 10
+SHORTEST_WINDOW = 50
+PATIENCE = 4
 
 
 @dataclass
@@ -74,19 +75,27 @@ class _Lanczos:
             self.smallest = min(self.smallest, max(float(theta[0]), 1e-300))
 
 
-def _extrapolated(decreases, safety=2.0):
+def _extrapolated(gains, safety=2.0):
     """Energy that is left if the gains of the last two windows go on geometrically."""
-    k = len(decreases)
-    window = k // 10
+    window = len(gains) // 10
     if window < SHORTEST_WINDOW:
         return math.inf
-    last = decreases[-1] - decreases[-1 - window]
-    before = decreases[-1 - window] - decreases[-1 - 2 * window]
+    last, before = sum(gains[-window:]), sum(gains[-2 * window : -window])
     ratio = max(last / before, 0.05) if before > 0 else 1.0
     return safety * last * ratio / (1 - ratio) if ratio < 1 else math.inf
 
 
-def pcg(product, b, precondition, x=None, coupled=False):
+def _cautious(gaps, decrease):
+    """Largest of the last estimates; at least the decrease where they are few.
+
+    The first estimates have not seen the small eigenvalues, and a plateau looks like
+    the end; with a good preconditioner there are neither.
+    """
+    window = PATIENCE + len(gaps) // 4
+    return max(*gaps[-window:], 0.0 if len(gaps) >= window else decrease)
+
+
+def pcg(product, b, precondition, x=None, coupled=False, cautious=False):
     """Generate the iterates of preconditioned conjugate gradients for H x = b.
 
     Columns of b are independent systems with the same matrix, each with step lengths of
@@ -103,6 +112,9 @@ def pcg(product, b, precondition, x=None, coupled=False):
     x : array, default=None
         Start; zeros by default.
     coupled : bool, default=False
+    cautious : bool, default=False
+        Wait until the estimate of the gap has stayed small for some iterations, as it
+        must with a preconditioner that may be poor.
 
     Yields
     ------
@@ -123,7 +135,7 @@ def pcg(product, b, precondition, x=None, coupled=False):
     x = xp.zeros_like(b) if x is None else x
     z = precondition(r)
     q, gamma = z, inner(r, z)
-    lanczos, decreases, decrease, k = _Lanczos(), [], 0.0, 0
+    lanczos, gains, gaps, decrease, k = _Lanczos(), [], [], 0.0, 0
     tiny = float(xp.finfo(b.dtype).smallest_normal)
     while True:
         v = product(q)
@@ -138,13 +150,16 @@ def pcg(product, b, precondition, x=None, coupled=False):
         host = as_numpy(xp.stack([alpha, beta, gamma, new])).astype(float)
         host = host.reshape(4, -1)
         lanczos.update(host[0], host[1], host[3])
-        decrease += 0.5 * float(host[0] @ host[2])
+        gains.append(0.5 * float(host[0] @ host[2]))
+        decrease += gains[-1]
         k += 1
-        decreases.append(decrease)
         gap = 0.5 * max(float(host[3].sum()), 0.0) / lanczos.smallest
-        gap = min(gap, _extrapolated(decreases))
+        gap = min(gap, _extrapolated(gains))
         if bool(xp.any((gamma > tiny) & (xp.abs(curvature) <= tiny))):
             gap = math.inf  # a residual in a direction without curvature
+        gaps.append(gap)
+        if cautious and host[0].any():
+            gap = _cautious(gaps, decrease)
         yield Iterate(x, r, gap, decrease, k)
         if not host[0].any():
             return

@@ -5,8 +5,8 @@ from collections import namedtuple
 
 import numpy as np
 
-from .._arrays import cast, column_squares, dense, is_numpy, is_sparse, like
-from ..kernels.rows import Factors, row_view
+from .._arrays import cast, column_squares, dense, is_numpy, is_sparse, like, namespace
+from ..kernels.rows import factor_view
 from ..linalg.power import largest_eigenvalue
 from ..preconditioners import Nystrom, SubsampledNewton, resolve_preconditioner
 
@@ -14,7 +14,7 @@ PAPER_BATCH, PAPER_RANK, PAPER_RHO = 256, 10, 1e-3
 SMALL_RANK = 512  # rows or columns up to which the subsampled Hessian is kept whole
 MANY_COLUMNS = 2000
 SMALL_PROBLEM = 20_000  # rows times columns
-LEVERAGE_ROWS = 64
+LEVERAGE_ROWS = 32
 SAFETY = 1.05  # the power method stops a few per cent below
 DAMPINGS = tuple(10.0**-k for k in range(7))
 DAMPING_PRICE = 3.0  # largest rise of the smoothness that less damping may cost
@@ -98,7 +98,8 @@ class Curvature:
     .. math:: L = \frac{n (b-1)}{b (n-1)} \lambda_1(P^{-1} H)
               + \frac{n - b}{b (n-1)} \ell,
 
-    both parts measured on rows independent of those that made P, with :math:`\ell` the
+    both parts measured on rows independent of those that made P (the first on all rows
+    where single rows dominate the sample), with :math:`\ell` the
     mean curvature of a single row, :math:`\mathrm{tr}(P^{-1} H)`. With ``rho="auto"``
     the damping is the smallest power of ten, from 1 down to 1e-6, that raises L by no
     more than `DAMPING_PRICE`: less damping conditions better, until P is small in
@@ -163,13 +164,20 @@ class Curvature:
         limit = math.inf
         for rho in DAMPINGS if s.rho == "auto" else (s.rho,):
             inverse = s.preconditioner.build(A, rho, self.rng, diagonal)
-            smoothness = self._measure(check, inverse)
+            largest, single = self._largest(_sampled(check), inverse), 0.0
+            if not s.paper:
+                single = _row_curvature(check, inverse)
+            smoothness = self._expected(largest, single)
             if smoothness > limit:
                 break
             limit = min(limit, DAMPING_PRICE * smoothness)
-            self.inverse, self.smoothness = inverse, smoothness
+            self.inverse, kept = inverse, (largest, single)
             if inverse.rank == 0:
                 break
+        largest, single = kept
+        if single > 0.5 * largest * check.shape[0]:  # the sample shows single rows only
+            largest = self._largest(self._whole(point), self.inverse, max_iter=10)
+        self.smoothness = self._expected(largest, single)
         self.factors = _factors(self.inverse)
         self.builds += 1
 
@@ -191,30 +199,50 @@ class Curvature:
         share = xp.where(seen, single, n * h) * ((n - b) / (n * b))
         return xp.maximum(0.75 * (h + self.ridge), share)
 
-    def _measure(self, A, inverse):
-        """Smoothness in the norm of P, from the Hessian root A of other rows."""
-        xp, n, b = self.f.xp, self.f.n_rows, self.settings.batch_size
+    def _whole(self, point):
+        """Product with the Hessian of all rows, a pass each."""
 
         def product(v):
-            return cast(A.T @ (A @ cast(v, A.dtype)), v.dtype) + self.ridge * v
+            self.passes += 1
+            return point.loss_product(v)
 
-        anchor = self.f.design.rows.zeros((1,))
-        largest = largest_eigenvalue(
-            product, self.f.dim, self.rng, anchor, inverse.apply
-        )
+        return product
+
+    def _largest(self, product, inverse, max_iter=20):
+        """Largest eigenvalue of P^-1 (H + penalty)."""
+
+        def damped(v):
+            return product(v) + self.ridge * v
+
+        return largest_eigenvalue(
+            damped, self.f.dim, self.rng, self.f.design.rows.zeros((1,)),
+            inverse.apply, max_iter=max_iter,
+        )  # fmt: skip
+
+    def _expected(self, largest, single):
+        """Expected smoothness of a batch."""
+        n, b = self.f.n_rows, self.settings.batch_size
         if self.settings.paper or n == 1:
             return largest
-        some = dense(A[: min(LEVERAGE_ROWS, A.shape[0]), :]).T
-        single = A.shape[0] * float(xp.sum(some * inverse.apply(some))) / some.shape[1]
         return (n * (b - 1) * SAFETY * largest + (n - b) * single) / (b * (n - 1))
+
+
+def _sampled(A):
+    """Product with A'A."""
+    return lambda v: cast(A.T @ (A @ cast(v, A.dtype)), v.dtype)
+
+
+def _row_curvature(A, inverse):
+    """Mean curvature of a single row in the norm of P, from the Hessian root A."""
+    rows = min(LEVERAGE_ROWS, A.shape[0])
+    some = dense(A[:rows, :]).T
+    total = namespace(some).sum(some * inverse.apply(some))
+    return A.shape[0] * float(total) / rows
 
 
 def _factors(inverse):
     """Inverse of a preconditioner as an epoch takes it."""
-    Y, t = inverse.Y, inverse.t
-    dim = t.shape[0]
+    Y = inverse.Y
     if inverse.square or inverse.rank == 0:
-        Y = like(np.zeros((0, dim)), t)
-    elif is_sparse(Y):
-        Y = row_view(Y, like(np.zeros(dim), t), like(np.ones(dim), t))
-    return Factors(t, Y, inverse.M)
+        Y = like(np.zeros((0, inverse.t.shape[0])), inverse.t)
+    return factor_view(inverse.t, Y, inverse.M)

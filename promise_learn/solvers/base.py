@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 
 from .newton import suboptimality
 
+MARGIN = 0.9  # the decrement may be this much short of the gap: exact to first order
 ROUNDING = 1e-24  # margins round to some eps, and the gap is quadratic in them
 
 
@@ -147,7 +148,7 @@ class _Run:
         self.retry_below, self.retry_after = math.inf, 0
         self.reliable = False
 
-    def accept(self, step):
+    def accept(self, step, margin=MARGIN):
         """Value and gap of the step where it brings none; whether finite, converged."""
         point, self.reliable = None, step.reliable
         if step.value is None:
@@ -158,7 +159,7 @@ class _Run:
         if value < self.best_value:
             self.best, self.best_value = step.w, value
         step.gap = math.nan if step.gap is None else step.gap
-        target = max(self.tol * abs(value), self.floor)
+        target = max(margin * self.tol * abs(value), self.floor)
         if not step.reliable and math.isfinite(value) and not step.gap > target:
             step.gap = self._certify(step, point, step.gap, target)
         return math.isfinite(value), step.gap <= target
@@ -207,11 +208,12 @@ class _Run:
         have converged after all.
         """
         if self.reliable:
-            return self.result(status)
+            converged = self.rows[-1][3] <= self.tol
+            return self.result(Status.CONVERGED if converged else status)
         last = self.rows.pop() if self.rows else (0.0, 0.0, 0.0, 0.0, math.nan, 0)
         self.retry_after, self.extra_passes = 0, last[0]
         step = Step(self.best, step_size=last[4], refreshes=last[5])
-        _, converged = self.accept(step)
+        _, converged = self.accept(step, margin=1.0)
         self.record(step)
         return self.result(Status.CONVERGED if converged else status)
 

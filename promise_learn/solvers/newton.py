@@ -12,7 +12,6 @@ from ..linalg.spd import Factor
 
 DENSE_SIZE = 300
 MAX_ITERATIONS = 300
-PATIENCE = 4
 
 
 class HessianFactor:
@@ -98,8 +97,7 @@ def suboptimality(point, target):
 
     Exact by a dense factor for small problems, by preconditioned conjugate gradients
     otherwise. CG stops as soon as its lower bound exceeds ``target``, since then the
-    answer is known to be "not yet", or when its estimate of the rest has stayed below
-    one tenth for some iterations: the first ones have not seen the small eigenvalues.
+    answer is known to be "not yet", or when one tenth of accuracy is reached.
 
     Parameters
     ----------
@@ -118,10 +116,8 @@ def suboptimality(point, target):
     if f.dim * (f.n_columns if f.coupled else 1) <= DENSE_SIZE:
         factor = HessianFactor(point)
         return factor.decrement(g, factor.solve(g)), 1.0
-    settled = 0
-    for it in pcg(point.product, -g, jacobi(point), coupled=f.coupled):
-        settled = settled + 1 if it.gap <= 0.1 * it.decrease else 0
-        enough = settled > PATIENCE + it.iteration // 4 or it.decrease > target
+    for it in pcg(point.product, -g, jacobi(point), coupled=f.coupled, cautious=True):
+        enough = it.gap <= 0.1 * it.decrease or it.decrease > target
         if enough or it.iteration >= MAX_ITERATIONS:
             break
     return it.decrease + it.gap, float(it.iteration)

@@ -9,7 +9,7 @@ from ..linalg.cg import pcg
 from .base import Solver, Step
 from .growing import STEPS, growing_samples
 from .line_search import advance
-from .sketch import curvature_inverse
+from .sketch import curvature_inverse, may_be_poor
 
 TINY = 1e-300
 
@@ -59,6 +59,7 @@ class NewtonCG(Solver):
             yield step
 
     def _steps(self, f, w, rng):
+        cautious = may_be_poor(self.preconditioner, f)
         point, inverse, fresh = f.expand(w), None, 0
         passes, t, refreshes, relative = 1.0, 1.0, 0, math.inf
         while point is not None:
@@ -66,7 +67,9 @@ class NewtonCG(Solver):
                 inverse, cost = curvature_inverse(self.preconditioner, point, rng)
                 passes, refreshes, fresh = passes + cost, refreshes + 1, 0
             forcing = min(0.1, relative**0.5)
-            for it in pcg(point.product, -point.gradient, inverse, coupled=f.coupled):
+            for it in pcg(
+                point.product, -point.gradient, inverse, None, f.coupled, cautious
+            ):
                 accurate = it.gap <= forcing * max(it.decrease, TINY)
                 if accurate or it.iteration >= self.max_cg:
                     break

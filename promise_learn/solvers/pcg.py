@@ -5,7 +5,7 @@ from typing import Any
 
 from ..linalg.cg import pcg
 from .base import Solver, Step
-from .sketch import curvature_inverse
+from .sketch import curvature_inverse, may_be_poor
 
 RESTART = 1e-10
 
@@ -54,9 +54,10 @@ class PCG(Solver):
         point = f.expand(w)
         inverse, passes = curvature_inverse(self.preconditioner, point, rng)
         passes += 1
+        cautious = may_be_poor(self.preconditioner, f)
         while True:
             first = None
-            for it in pcg(point.product, -point.gradient, inverse):
+            for it in pcg(point.product, -point.gradient, inverse, cautious=cautious):
                 passes += 1
                 first = first or it.decrease + it.gap
                 yield Step(

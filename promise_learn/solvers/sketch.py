@@ -39,16 +39,27 @@ def curvature_inverse(specification, point, rng):
         Passes over X that it cost.
     """
     if isinstance(specification, str) and specification == "auto":
-        f = point.objective
-        size, _ = sample_size(f)
+        size, _ = sample_size(point.objective)
         if size is not None:
             return sampled_factor(point, size, rng)
-        if f.design.rows.nnz < 2 * START_RANK * f.dim:
+        if _too_sparse(point.objective):
             return jacobi(point), 1.0
         specification = "nystrom"
     if isinstance(specification, str) and specification == "nystrom":
         return adaptive_nystrom(point, rng)
     return named_inverse(resolve_preconditioner(specification), point, rng)
+
+
+def may_be_poor(specification, f):
+    """Whether the inverse may leave small eigenvalues that CG sees late."""
+    if isinstance(specification, str) and specification == "auto":
+        return sample_size(f)[0] is None and _too_sparse(f)
+    return not (isinstance(specification, str) and specification == "nystrom")
+
+
+def _too_sparse(f):
+    """Whether the dense factors of a sketch would cost more than products with X."""
+    return f.design.rows.nnz < 2 * START_RANK * f.dim
 
 
 def sample_size(f):
