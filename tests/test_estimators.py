@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import promise_learn
-from _reference import SQUARED_ERROR_ONLY
+from _reference import MODERATE, SQUARED_ERROR_ONLY
 from promise_learn import LogisticRegression, Ridge, RidgeClassifier
 from promise_learn.preconditioners import Nystrom
 from promise_learn.solvers import SOLVERS, NewtonCG, Step
@@ -178,7 +178,8 @@ def test_large_and_small_weights_do_not_change_the_fit(make):
 @pytest.mark.parametrize(("make", "name"), EVERY_SOLVER)
 def test_refit_at_the_solution_takes_one_iteration(make, name):
     X, y = problem(make)
-    model = make(solver=name, tol=1e-5, warm_start=True, random_state=0).fit(X, y)
+    tol = 1e-3 if name in MODERATE else 1e-5
+    model = make(solver=name, tol=tol, warm_start=True, random_state=0).fit(X, y)
     value = model.history_["objective"][-1]
     model.fit(X, y)
     assert np.max(model.n_iter_) == 1

@@ -106,8 +106,9 @@ def test_stochastic_solvers_solve_adult_without_tuning(name):
     X, y = load_shared("a9a")
     model = LogisticRegression(solver=name, random_state=0).fit(X, y)
     best = LogisticRegression(tol=1e-10).fit(X, y).history_["objective"][-1]
-    assert model.history_["objective"][-1] <= best * (1 + 1e-6)
-    assert model.n_iter_ <= 30
+    solved = model.history_["objective"] <= best * (1 + 1e-6)
+    assert solved[-1]
+    assert np.argmax(solved) < 30
 
 
 @pytest.mark.parametrize("make", [LogisticRegression, RidgeClassifier])

@@ -98,9 +98,9 @@ class Curvature:
     .. math:: L = \frac{n (b-1)}{b (n-1)} \lambda_1(P^{-1} H)
               + \frac{n - b}{b (n-1)} \ell,
 
-    both parts measured on rows independent of those that made P (the first on all rows
-    where single rows dominate the sample), with :math:`\ell` the
-    mean curvature of a single row, :math:`\mathrm{tr}(P^{-1} H)`. With ``rho="auto"``
+    with :math:`\ell` the mean curvature of a single row, :math:`\mathrm{tr}(P^{-1} H)`.
+    Both are measured on rows independent of those that made P; where single rows
+    dominate that sample, :math:`\lambda_1` is measured on all rows. With ``rho="auto"``
     the damping is the smallest power of ten, from 1 down to 1e-6, that raises L by no
     more than `DAMPING_PRICE`: less damping conditions better, until P is small in
     directions that the sample does not know. The preset "paper" has its own rho and
@@ -175,7 +175,9 @@ class Curvature:
             if inverse.rank == 0:
                 break
         largest, single = kept
-        if single > 0.5 * largest * check.shape[0]:  # the sample shows single rows only
+        if (
+            single > 0.25 * largest * check.shape[0]
+        ):  # the sample shows single rows only
             largest = self._largest(self._whole(point), self.inverse, max_iter=10)
         self.smoothness = self._expected(largest, single)
         self.factors = _factors(self.inverse)
@@ -220,7 +222,7 @@ class Curvature:
         )  # fmt: skip
 
     def _expected(self, largest, single):
-        """Expected smoothness of a batch."""
+        """Smoothness of a batch gradient, L."""
         n, b = self.f.n_rows, self.settings.batch_size
         if self.settings.paper or n == 1:
             return largest

@@ -172,7 +172,8 @@ class StochasticRun:
         bool
             Whether the run moved.
         """
-        point, best = self.f.expand(w), self.best
+        # a copy: the next epoch writes to w
+        point, best = self.f.expand(self.f.xp.asarray(w, copy=True)), self.best
         self.passes += 1
         gained = math.inf if noisy else self.records[0] - best.value
         if point.value <= best.value + min(gained, RISE * abs(best.value)):

@@ -10,6 +10,10 @@ LARGEST_COUPLED = 2000
 HESSIANS = 3
 CHEAP = 8.0
 CAUTION = 0.25  # rows of high leverage make a sample worse than its estimate
+PRODUCTS = 300
+FLOPS = 1e10
+SECONDS_AN_ENTRY = 5e-9
+SECONDS_A_WORD = 2e-8
 
 
 def choose(f):
@@ -32,14 +36,23 @@ def choose(f):
     iterative, dense = NewtonCG(), NewtonCholesky()
     if f.quadratic:
         iterative, dense = PCG(), Direct()
-    if size > LARGEST_FACTOR or (f.coupled and size > LARGEST_COUPLED):
+    if size > (LARGEST_COUPLED if f.coupled else LARGEST_FACTOR):
         return iterative
+    if f.n_rows < f.dim and not f.quadratic:
+        return dense if _row_space_pays(f) else iterative
     hessian = f.design.rows.gram_cost * (f.n_columns**2 if f.coupled else 1)
     if hessian < CHEAP:
         return dense
     _, sampled = sample_size(f)
-    ratio = CAUTION if f.quadratic else HESSIANS / 2
-    return iterative if sampled < ratio * hessian else dense
+    count = 1 if f.quadratic else HESSIANS
+    return iterative if sampled < CAUTION * count * hessian else dense
+
+
+def _row_space_pays(f):
+    """Whether n x n factors cost less than the products that CG is likely to take."""
+    factors = HESSIANS * f.n_rows**3 / FLOPS
+    entries, unknowns = f.design.rows.nnz, f.dim * f.n_columns
+    return factors < PRODUCTS * (SECONDS_AN_ENTRY * entries + SECONDS_A_WORD * unknowns)
 
 
 def choose_preconditioned(f):

@@ -186,7 +186,7 @@ class _Run:
     def _certify(self, step, point, gap, target):
         """Measure the Newton decrement, unless the last measurement says: too early.
 
-        It is measured again when the estimate has fallen in proportion, or after ten
+        It is measured again when the estimate has fallen in proportion, or after three
         times as many iterations as the last measurement took passes.
         """
         if not gap <= self.retry_below and len(self.rows) < self.retry_after:
@@ -196,9 +196,9 @@ class _Run:
             self.extra_passes += 1
         measured, passes = suboptimality(point, target)
         self.extra_passes += passes
-        self.retry_after = len(self.rows) + 10 * passes
+        self.retry_after = len(self.rows) + 3 * passes
         if measured > target and math.isfinite(gap):
-            self.retry_below = 0.5 * gap * target / measured
+            self.retry_below = gap * target / measured
         return measured
 
     def finish(self, status):
