@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -102,7 +101,7 @@ def compare(
         An error of the user's, in one sentence.
     """
     _check_solvers(solvers)
-    drawing = _prepare(folder)
+    _prepare(folder)
     sources = sources or [
         name for name, kind in BUILT_IN.items() if task in (None, kind or task)
     ]
@@ -119,13 +118,8 @@ def compare(
                 runs.append(_fit(run, problem))
                 _print_row(runs[-1], reference)
                 advance()
-            if drawing:
-                _plot(problem, runs, reference, folder)
-    print(
-        f"\nPlots of suboptimality against seconds: {folder.absolute()}"
-        if drawing
-        else "\nNo plots: they need matplotlib (python -m pip install matplotlib)."
-    )
+            _plot(problem, runs, reference, folder)
+    print(f"\nPlots of suboptimality against seconds: {folder.absolute()}")
 
 
 def _check_solvers(solvers: Sequence[str]) -> None:
@@ -215,15 +209,12 @@ def _print_row(run: Run, reference: float) -> None:
     print(f"  {run.label:<36}{figures}", flush=True)
 
 
-def _prepare(folder: Path) -> bool:
-    """Make the folder of the plots; False without matplotlib."""
-    if find_spec("matplotlib") is None:
-        return False
+def _prepare(folder: Path) -> None:
+    """Make the folder of the plots."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CompareError(f"cannot write plots: {error}") from error
-    return True
 
 
 def _plot(
@@ -249,13 +240,10 @@ def _plot(
 
 @contextmanager
 def _progress(total: int) -> Iterator[Any]:
-    """Progress bar of `total` fits on a terminal where rich is installed."""
-    try:
-        from rich.console import Console
-        from rich.progress import Progress
-    except ImportError:
-        yield lambda: None
-        return
+    """Progress bar of `total` fits on a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
     console = Console()
     if not console.is_terminal:
         yield lambda: None

@@ -188,10 +188,6 @@ def _estimate(histories: Mapping[str, Mapping]) -> float:
 
 def _new_axes() -> Any:
     """Axes of a new figure."""
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError(
-            "Plots need matplotlib: python -m pip install matplotlib."
-        ) from error
+    from matplotlib import pyplot
+
     return pyplot.subplots()[1]

@@ -80,17 +80,6 @@ def test_targets_are_fitted_by_ridge(tmp_path, capsys):
     assert "scikit-learn svd" not in output  # refused by scikit-learn for sparse X
 
 
-def test_without_matplotlib_the_table_stands_and_a_sentence_says_so(
-    monkeypatch, tmp_path, capsys
-):
-    monkeypatch.setattr(_compare, "find_spec", lambda name: None)
-    assert main(["compare", str(write(tmp_path))]) == 0
-    output = capsys.readouterr().out
-    assert "promise_learn auto" in output
-    assert "No plots: they need matplotlib" in output
-    assert not (tmp_path / "promise_learn_compare").exists()
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
