@@ -56,7 +56,7 @@ def partition(boundaries, work, width):
     width : int
         Length of a part's private accumulator.
     """
-    parts = int(min(MAX_PARTS, work // WORK_PER_PART, work // (4 * max(width, 1))))
+    parts = int(min(MAX_PARTS, work // WORK_PER_PART, work // (16 * max(width, 1))))
     edges = boundaries(max(parts, 1))
     return [(int(lo), int(hi)) for lo, hi in pairwise(edges)]
 

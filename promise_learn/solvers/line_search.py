@@ -47,18 +47,23 @@ def advance(f, point, d):
     return (trial, t) if trial.value <= point.value + noise else (None, 0.0)
 
 
-def _stationary(derivative, slope, end, trials=30):
+def _stationary(derivative, slope, end, trials=40):
     """Step t > 0 at which a convex function's derivative has fallen tenfold.
 
     ``slope`` < 0 is its derivative at 0, ``end`` that at 1. Regula falsi inside a
-    bracket, kept off its ends.
+    bracket lo, hi, kept off its ends. A step with a positive derivative counts only if
+    convexity proves a decrease: f(t) <= f(0) + f'(lo) lo + f'(t) (t - lo).
     """
     lo, hi, below, above = 0.0, 1.0, slope, end
     while above < 0 and trials:
         lo, hi, below = hi, 2 * hi, above
         above, trials = derivative(hi), trials - 1
-    t = hi
-    while trials and abs(above if t == hi else below) > 0.1 * abs(slope):
+    enough = 0.1 * abs(slope)
+    while trials:
+        if -below <= enough:
+            return lo
+        if above <= enough and below * lo + above * (hi - lo) < 0:
+            return hi
         share = -below / (above - below) if math.isfinite(above) else 0.1
         t = lo + min(max(share, 0.1), 0.9) * (hi - lo)
         value, trials = derivative(t), trials - 1
@@ -66,4 +71,4 @@ def _stationary(derivative, slope, end, trials=30):
             lo, below = t, value
         else:
             hi, above = t, value
-    return t
+    return lo if lo > 0 else hi

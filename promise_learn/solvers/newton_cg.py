@@ -12,15 +12,20 @@ from .line_search import advance
 from .sketch import curvature_inverse, may_be_poor
 
 TINY = 1e-300
+FAR = 1e-3
+PRODUCTIVE = 0.9
 
 
 @dataclass(repr=False, eq=False)
 class NewtonCG(Solver):
     """Inexact Newton; its linear systems by preconditioned conjugate gradients.
 
-    The forcing term asks CG for no more accuracy than the step can use. The
-    preconditioner serves until CG needs twice the iterations it took when it was fresh.
-    The first steps are taken on growing samples of the rows.
+    While the decrement is large, CG stops where an iteration gains less than half of
+    what the average one did, half as much again after every step that lowers F by less
+    than a tenth; later the forcing term asks for no more accuracy than the step can
+    use, and for enough to trust the decrement. The preconditioner serves until CG needs
+    twice the iterations it took when it was fresh. The first steps are taken on growing
+    samples of the rows.
 
     Parameters
     ----------
@@ -35,7 +40,9 @@ class NewtonCG(Solver):
     ----------
     Nocedal and Wright, Numerical Optimization (2006), algorithm 7.1; Frangella, Tropp
     and Udell, Randomized Nystrom preconditioning (2023), algorithm 5.2; PROMISE
-    (Frangella et al., 2024), section 3, for the preconditioners.
+    (Frangella et al., 2024), section 3, for the preconditioners; Nash and Sofer,
+    Assessing a search direction within a truncated-Newton method (1990), for the rule
+    of early steps.
     """
 
     preconditioner: Any = "auto"
@@ -62,17 +69,24 @@ class NewtonCG(Solver):
         cautious = may_be_poor(self.preconditioner, f)
         point, inverse, fresh = f.expand(w), None, 0
         passes, t, refreshes, relative = 1.0, 1.0, 0, math.inf
+        slack, last = 0.5, math.inf
         while point is not None:
             if inverse is None:
                 inverse, cost = curvature_inverse(self.preconditioner, point, rng)
                 passes, refreshes, fresh = passes + cost, refreshes + 1, 0
-            forcing = min(0.1, relative**0.5)
+            forcing, gained = min(0.1, relative**0.5), 0.0
+            if point.value > PRODUCTIVE * last:
+                slack *= 0.5
+            last = point.value
             for it in pcg(
                 point.product, -point.gradient, inverse, None, f.coupled, cautious
             ):
                 accurate = it.gap <= forcing * max(it.decrease, TINY)
-                if accurate or it.iteration >= self.max_cg:
+                far = it.decrease > FAR * abs(point.value)
+                slow = it.iteration * (it.decrease - gained) <= slack * it.decrease
+                if accurate or (far and slow) or it.iteration >= self.max_cg:
                     break
+                gained = it.decrease
             passes += it.iteration
             decrement = it.decrease + it.gap
             yield Step(
