@@ -6,6 +6,7 @@ from .._arrays import namespace
 
 ARMIJO = 1e-4
 ROUNDING = 1e-14
+NEAR = 1e-10  # slopes below this, relative to F, are too noisy to search along
 
 
 def advance(f, point, d):
@@ -37,13 +38,13 @@ def advance(f, point, d):
     end = float(xp.sum(trial.gradient * d))
     noise = ROUNDING * abs(point.value)
     decreased = trial.value <= point.value + ARMIJO * slope + noise
-    if decreased and abs(end) <= 0.5 * abs(slope):
+    settled = abs(slope) <= NEAR * abs(point.value)
+    if decreased and (settled or abs(end) <= 0.5 * abs(slope)):
         return trial, 1.0
     t = _stationary(point.slope_towards(trial), slope, end)
-    if abs(t - 1.0) > 0.1:
-        trial = f.expand(point.w + t * d)
-    else:
-        t = 1.0
+    if decreased and abs(t - 1.0) <= 0.1:
+        return trial, 1.0
+    trial = f.expand(point.w + t * d)
     return (trial, t) if trial.value <= point.value + noise else (None, 0.0)
 
 

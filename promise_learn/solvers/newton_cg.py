@@ -82,7 +82,7 @@ class NewtonCG(Solver):
                 point.product, -point.gradient, inverse, None, f.coupled, cautious
             ):
                 accurate = it.gap <= forcing * max(it.decrease, TINY)
-                far = it.decrease > FAR * abs(point.value)
+                far = not f.quadratic and it.decrease > FAR * abs(point.value)
                 slow = it.iteration * (it.decrease - gained) <= slack * it.decrease
                 if accurate or (far and slow) or it.iteration >= self.max_cg:
                     break
@@ -94,7 +94,7 @@ class NewtonCG(Solver):
                 point.value,
                 point.gradient,
                 decrement,
-                True,
+                accurate,
                 passes,
                 t,
                 refreshes,
