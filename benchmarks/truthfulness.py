@@ -9,38 +9,22 @@ lowest value that tight fits by two other solvers reach.
 """
 
 import argparse
-import datetime
 import os
-import platform
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
-import scipy
-import sklearn
+from environment import machine
 from scipy import sparse
 from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 
-import promise_learn
 from promise_learn import LogisticRegression, Ridge
 from promise_learn.datasets import load_libsvm
 
 FOLDER = Path(os.environ.get("PROMISE_LEARN_DATA", "."))
 CONTINUOUS = 60  # more distinct targets than this, or fractions, are regression
-
-
-def machine():
-    """One line: processor, versions, date."""
-    versions = ", ".join(
-        f"{module.__name__} {module.__version__}"
-        for module in (promise_learn, sklearn, np, scipy)
-    )
-    return (
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, {versions}, {datetime.date.today()}"
-    )
 
 
 def tasks(y):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import datasets, plotting, preconditioners, solvers
+    from ._warmup import warmup
     from .logistic import LogisticRegression
     from .plotting import ConvergenceDisplay
     from .ridge import Ridge, RidgeClassifier
@@ -24,6 +25,7 @@ __all__ = [
     "plotting",
     "preconditioners",
     "solvers",
+    "warmup",
 ]
 
 _HOME = {
@@ -31,6 +33,7 @@ _HOME = {
     "LogisticRegression": "logistic",
     "Ridge": "ridge",
     "RidgeClassifier": "ridge",
+    "warmup": "_warmup",
 }
 
 

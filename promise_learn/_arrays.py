@@ -195,14 +195,15 @@ def cholesky_solve(L, B):
     from scipy.linalg import lapack
 
     # L.T is column-major where L is row-major: LAPACK reads it without a copy
-    return lapack.dpotrs(L.T, B, lower=0)[0]
+    potrs = lapack.spotrs if L.dtype == np.float32 else lapack.dpotrs
+    return potrs(L.T, B, lower=0)[0]
 
 
-def add_diagonal(A, v):
-    """Return A + diag(v) for a square dense A and v of shape (n,)."""
+def add_diagonal(A, v, overwrite=False):
+    """Return A + diag(v) for a square dense A and v of shape (n,); A if it may be."""
     if not is_numpy(A):
         return A + identity(A.shape[0], A) * v[:, None]
-    out = np.array(A, order="C")
+    out = A if overwrite and A.flags.c_contiguous else np.array(A, order="C")
     out.reshape(-1)[:: A.shape[0] + 1] += v
     return out
 

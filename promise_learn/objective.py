@@ -195,6 +195,14 @@ class Expansion:
         d = take(self.row_curvature, rows) * (f.n_rows / len(rows))
         return f.design.root(rows, d)
 
+    def sample(self, rows):
+        """Curvature of the given rows alone, whose Hessian estimates the whole one."""
+        f, curvature = self.objective, take(self._curvature, rows)
+        if not f.coupled:
+            curvature = curvature / f.xp.sum(take(f.weights, rows))
+        part = f.subset(rows, same_penalty=True)
+        return Expansion(part, self.w, None, None, take(self.eta, rows), curvature)
+
     def hessian(self):
         """Dense Hessian with the penalty, float64.
 

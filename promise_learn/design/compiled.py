@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from .._arrays import is_numpy, is_sparse
-from .rows import Rows
+from .rows import Rows, scaled_single
 
 
 class CompiledRows(Rows):
@@ -134,12 +134,16 @@ class CompiledRows(Rows):
 class DenseRows(CompiledRows):
     """Dense X of either memory order."""
 
-    GRAM_BLOCK_BYTES = 2**26
-    GRAM_BLOCK_ROWS = 2**14
+    GRAM_BLOCK_BYTES = 2**24
+    NARROW = 128
 
     @property
     def kernel_view(self):
         """X as the kernels take it."""
+        from ..kernels import passes
+
+        if self.X.flags.f_contiguous and not self.X.flags.c_contiguous:
+            return passes.Columns(_read_only(self.X.T))
         return _read_only(self.X)
 
     def _block_dot(self, U):
@@ -149,36 +153,55 @@ class DenseRows(CompiledRows):
         R = R.astype(self.X.dtype, copy=False)
         return (self.X.T @ R).astype(float, copy=False)
 
-    def gram(self, d, shift, intercept):
-        """Z' diag(d) Z by symmetric rank-k updates on row blocks; see `Rows.gram`."""
-        from scipy.linalg.blas import dsyrk
+    def gram(self, d, shift, intercept, factor=None):
+        """Z' diag(d) Z; see `Rows.gram`."""
+        from ..kernels import grams
+
+        dim = self.shape[1] + int(intercept)
+        if dim <= self.NARROW:
+            G = self._narrow_gram(d, shift)[:dim, :dim].copy()
+        elif factor is None:
+            G = self._wide_gram(d, shift, np.ones(dim), np.float64)
+        else:
+            G, factor = self._wide_gram(d, shift, factor, np.float32), None
+        grams.mirror(G)
+        return G if factor is None else scaled_single(G, factor)
+
+    def _narrow_gram(self, d, shift):
+        """Lower triangle with a last column of ones, by a kernel of our own."""
+        from ..kernels import grams
+
+        X, root = self.kernel_view, np.sqrt(d)
+        order = 4 * (self.shape[1] // 4 + 1)
+        return self._accumulate(
+            lambda lo, hi, G: grams.narrow_gram(X, lo, hi, shift, root, G),
+            (order, order),
+            max(2 * self.nnz, self.shape[0] * order**2 // 8),
+        )[0]
+
+    def _wide_gram(self, d, shift, factor, dtype):
+        """Lower triangle by symmetric rank-k updates of BLAS on row blocks."""
+        from scipy.linalg.blas import dsyrk, ssyrk
 
         from ..kernels import _threads, grams
 
-        (n, p), X = self.shape, self.kernel_view
-        dim = p + int(intercept)
-        G = np.zeros((dim, dim), order="F")
-        rows = max(256, self.GRAM_BLOCK_BYTES // (8 * max(dim, 1)))
-        rows = min(n, rows, self.GRAM_BLOCK_ROWS)
-        buffer, root = np.empty((rows, dim)), np.sqrt(d)
+        n, X, dim = self.shape[0], self.kernel_view, len(factor)
+        syrk = dsyrk if dtype == np.float64 else ssyrk
+        G = np.zeros((dim, dim), dtype, order="F")
+        rows = min(n, max(512, self.GRAM_BLOCK_BYTES // (8 * dim)))
+        buffer, root = np.empty((rows, dim), dtype), np.sqrt(d)
         for lo in range(0, n, rows):
             hi = min(n, lo + rows)
-            Z = buffer[: hi - lo]
             ranges = _threads.partition(partial(_evenly, lo, hi), (hi - lo) * dim, 0)
             _threads.run(
                 lambda k, a, b, lo=lo: grams.weigh(
-                    X, a, b, shift, root, buffer[a - lo : b - lo]
+                    X, a, b, shift, factor, root, buffer[a - lo : b - lo]
                 ),
                 ranges,
             )
-            G = dsyrk(1.0, Z.T, beta=1.0, c=G, overwrite_c=1)
-        G = G.T  # its upper triangle is the lower one of the row-major view
-        grams.mirror(G)
-        return G
-
-    def row_squares(self):
-        """Squared Euclidean norm of every row."""
-        return np.einsum("ij,ij->i", self.X, self.X, dtype=float)
+            Z = buffer[: hi - lo]
+            G = syrk(1.0, Z.T, beta=1.0, c=G, overwrite_c=1)
+        return G.T  # its upper triangle is the lower one of the row-major view
 
 
 class SparseRows(CompiledRows):
@@ -202,7 +225,8 @@ class SparseRows(CompiledRows):
         from ..kernels import passes
 
         X = self.X
-        return passes.Sparse(*map(_read_only, (X.indptr, X.indices, X.data)))
+        indptr, indices = (x.view(f"u{x.itemsize}") for x in (X.indptr, X.indices))
+        return passes.Sparse(*map(_read_only, (indptr, indices, X.data)))
 
     def _boundaries(self, parts):
         targets = np.linspace(0, self.nnz, parts + 1)
@@ -229,7 +253,7 @@ class SparseRows(CompiledRows):
             2 * self.nnz * R.shape[1],
         )[0]
 
-    def gram(self, d, shift, intercept):
+    def gram(self, d, shift, intercept, factor=None):
         """Z' diag(d) Z by the rows' nonzeros; see `Rows.gram`."""
         from ..kernels import _threads, grams
 
@@ -251,13 +275,8 @@ class SparseRows(CompiledRows):
         if intercept:
             G[p, :p] = G[:p, p] = border
             G[p, p] = total
-        return G
+        return G if factor is None else scaled_single(G, factor)
 
-    def row_squares(self):
-        """Squared Euclidean norm of every row."""
-        squared = self.X.copy()
-        squared.data = squared.data.astype(float) ** 2
-        return squared @ np.ones(self.shape[1])
 
 
 def _read_only(x):

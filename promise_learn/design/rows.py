@@ -9,10 +9,8 @@ Vectors and sums are float64, as they are in the compiled storages.
 """
 
 from .._arrays import (
-    as_numpy,
     cast,
     column,
-    column_squares,
     dense,
     device,
     is_sparse,
@@ -129,8 +127,12 @@ class Rows:
         cross = 2 * shift * self.adjoint(d)
         return squares - cross + self.xp.sum(d) * shift**2
 
-    def gram(self, d, shift, intercept):
-        """Z' diag(d) Z for Z = X - 1 shift', with a column of ones if asked for."""
+    def gram(self, d, shift, intercept, factor=None):
+        """Z' diag(d) Z for Z = X - 1 shift', with a column of ones if asked for.
+
+        With a ``factor`` (dim,) of every column, in single precision: half the time, and
+        enough for a preconditioner where the factors make the columns alike.
+        """
         dim = self.shape[1] + int(intercept)
         G = self.zeros((dim, dim))
         for X, lo, hi in self._blocks():
@@ -138,7 +140,7 @@ class Rows:
             if intercept:
                 Z = self.xp.concat([Z, self.xp.ones_like(d[lo:hi, None])], axis=1)
             G = G + Z.T @ (Z * d[lo:hi, None])
-        return G
+        return G if factor is None else scaled_single(G, factor)
 
     def means(self, s):
         """Weighted column means X' s / sum(s)."""
@@ -148,11 +150,11 @@ class Rows:
         """Row block of the given host indices."""
         return take(self.X, rows)
 
-    def row_squares(self):
-        """Squared Euclidean norm of every row, on the host."""
+    def row_squares(self, v):
+        """Sum over columns of x_ij^2 v_j, for every row."""
         if self.sparse:
-            return as_numpy(column_squares(self.X.T))
-        return as_numpy(self.xp.sum(self.X * self.X, axis=1))
+            return self._product(self.X.multiply(self.X), v)
+        return self._product(self.X * self.X, v)
 
     def subset(self, rows):
         """Storage of the given rows alone."""
@@ -161,3 +163,9 @@ class Rows:
     def zeros(self, shape):
         """Vector or block of zeros beside X."""
         return self.xp.zeros(shape, dtype=self.vector_dtype, device=device(self.X))
+
+
+def scaled_single(G, factor):
+    """Matrix diag(factor) G diag(factor) in single precision."""
+    G = G * factor[:, None] * factor[None, :]
+    return cast(G, namespace(G).float32)

@@ -96,18 +96,29 @@ class Design:
             g = self.xp.concat([g, self.xp.reshape(total, (1,))])
         return g
 
-    def gram(self, d):
-        """Dense Design' diag(d) Design in float64, shape (dim, dim)."""
+    def gram(self, d, unit=None):
+        """Dense Design' diag(d) Design in float64, shape (dim, dim).
+
+        With a ``unit`` (dim,) of every column, which divides it, in single precision.
+        """
         xp, p = self.xp, self.rows.shape[1]
-        G = self.rows.gram(d, self._shift(), self.intercept)
-        constant = self._constant(xp.linalg.diagonal(G)[:p], xp.sum(d))
+        factor, scale = None, self.scale
+        if unit is not None:
+            factor = 1 / unit
+            if scale is not None:
+                factor[:p] /= scale
+        G = self.rows.gram(d, self._shift(), self.intercept, factor)
+        squares = xp.linalg.diagonal(G)[:p]
+        if unit is not None:
+            squares, scale = xp.astype(squares, d.dtype) / factor[:p] ** 2, None
+        constant = self._constant(squares, xp.sum(d))
         if bool(xp.any(constant)):
             kept = xp.astype(~constant, G.dtype)
             G[:p, :] *= kept[:, None]
             G[:, :p] *= kept[None, :]
-        if self.scale is not None:
-            G[:p, :] /= self.scale[:, None]
-            G[:, :p] /= self.scale[None, :]
+        if scale is not None:
+            G[:p, :] /= scale[:, None]
+            G[:, :p] /= scale[None, :]
         return G
 
     def _shift(self):

@@ -1,14 +1,54 @@
-"""Compilation settings shared by all kernels."""
+"""Compilation settings shared by all kernels, and their cache on disk."""
+
+from contextlib import suppress
+from pathlib import Path
+from pickle import UnpicklingError
+from zlib import crc32
 
 from numba import njit
+from numba.core.caching import FunctionCache
 
 # Sums may be reordered (vector instructions); NaN and inf keep their meaning.
-_OPTIONS = {"nogil": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+# Division by zero gives inf as in NumPy: a check would keep loops from vectors, too.
+_OPTIONS = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "arcp", "nsz"},
+}
+
+_FOLDER = sorted(Path(__file__).parent.glob("*.py"))
+_VERSION = crc32(b"".join(path.read_bytes() for path in _FOLDER))
+_UNREADABLE = OSError, EOFError, UnpicklingError
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, with three flaws mended.
+
+    Numba notices changes in a function's own file only, not in what it calls: here
+    another version of any file of this folder is another key. Processes that save at
+    the same time may file one signature's code under another's key: what comes back is
+    checked. A file that cannot be read or written, of another user or on a full disk,
+    costs a compilation, not an error.
+    """
+
+    def _index_key(self, sig, codegen):
+        return (*super()._index_key(sig, codegen), _VERSION)
+
+    def load_overload(self, sig, target_context):
+        with suppress(*_UNREADABLE):
+            found = super().load_overload(sig, target_context)
+            if found is not None and found.signature.args == tuple(sig):
+                return found
+        return None
+
+    def save_overload(self, sig, data):
+        with suppress(*_UNREADABLE):
+            super().save_overload(sig, data)
 
 
 def jit(function):
-    """Compile lazily, with an on-disk cache where some folder is writable."""
-    try:
-        return njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # Numba: "no locator available", no writable cache folder
-        return njit(**_OPTIONS)(function)
+    """Compile on first call; keep machine code where some cache folder is writable."""
+    kernel = njit(**_OPTIONS)(function)
+    with suppress(RuntimeError):  # Numba: "no locator available", no writable folder
+        kernel._cache = _Cache(function)
+    return kernel

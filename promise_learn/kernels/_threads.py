@@ -18,21 +18,35 @@ WORK_PER_PART = 200_000
 
 
 @lru_cache(maxsize=1)
-def _blas_libraries():
+def _cores():
+    from joblib import cpu_count  # knows the quotas of containers
+
+    return cpu_count()
+
+
+@lru_cache(maxsize=1)
+def _libraries():
     from threadpoolctl import ThreadpoolController
 
-    return [
-        library
-        for library in ThreadpoolController().lib_controllers
-        if library.user_api == "blas"
-    ]
+    return ThreadpoolController().lib_controllers
+
+
+def _numba_limit():
+    import numba
+
+    try:
+        numba.threading_layer()
+    except (
+        ValueError
+    ):  # none started: nobody has set a limit, and asking would start it
+        return numba.config.NUMBA_NUM_THREADS
+    return numba.get_num_threads()
 
 
 def thread_limit():
-    """Threads that Numba, BLAS (threadpoolctl) and the environment allow now."""
-    from numba import get_num_threads
-
-    return min([get_num_threads(), *(b.num_threads for b in _blas_libraries())])
+    """Threads that the cores, Numba, BLAS and OpenMP (threadpoolctl) allow now."""
+    limits = [library.num_threads for library in _libraries()]
+    return min(filter(None, [_cores(), _numba_limit(), *limits]))
 
 
 @lru_cache(maxsize=1)

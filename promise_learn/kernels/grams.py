@@ -3,18 +3,118 @@
 Imported only inside functions: importing this module imports Numba.
 """
 
+import numpy as np
+from numba import types
+from numba.extending import overload
+
 from ._jit import jit
 
 
+def block_weigh(X, lo, hi, shift, factor, root, out):
+    """out[:hi - lo] = root * (X[lo:hi] - shift) * factor, the columns of X alone."""
+    raise TypeError("compiled code only")
+
+
+@overload(block_weigh)
+def _(X, lo, hi, shift, factor, root, out):
+    def columns(X, lo, hi, shift, factor, root, out):
+        size = 16
+        for a in range(lo, hi, size):
+            for j in range(X.values.shape[0]):
+                x, scale = X.values[j], factor[j]
+                for i in range(a, min(a + size, hi)):
+                    out[i - lo, j] = root[i] * scale * (x[i] - shift[j])
+
+    def rows(X, lo, hi, shift, factor, root, out):
+        for i in range(lo, hi):
+            for j in range(X.shape[1]):
+                out[i - lo, j] = root[i] * factor[j] * (X[i, j] - shift[j])
+
+    return columns if isinstance(X, types.BaseNamedTuple) else rows
+
+
 @jit
-def weigh(X, lo, hi, shift, root, out):
-    """Rows root * (X - shift) of lo:hi into out; root itself in a last extra column."""
-    p = X.shape[1]
-    for i in range(lo, hi):
-        for j in range(p):
-            out[i - lo, j] = root[i] * (X[i, j] - shift[j])
-        if out.shape[1] > p:
-            out[i - lo, p] = root[i]
+def weigh(X, lo, hi, shift, factor, root, out):
+    """Rows root * (X - shift) * factor of lo:hi into out.
+
+    A column of root * factor follows where out has one more.
+    """
+    block_weigh(X, lo, hi, shift, factor, root, out)
+    if out.shape[1] > shift.shape[0]:
+        for i in range(lo, hi):
+            out[i - lo, shift.shape[0]] = root[i] * factor[shift.shape[0]]
+
+
+def block_transpose(X, lo, hi, shift, root, T):
+    """T[:, :hi - lo] = (root * (X[lo:hi] - shift))', the columns of X alone."""
+    raise TypeError("compiled code only")
+
+
+@overload(block_transpose)
+def _(X, lo, hi, shift, root, T):
+    def columns(X, lo, hi, shift, root, T):
+        weight = root[lo:hi]
+        for j in range(X.values.shape[0]):
+            x, out = X.values[j, lo:hi], T[j]
+            for i in range(hi - lo):
+                out[i] = weight[i] * (x[i] - shift[j])
+
+    def rows(X, lo, hi, shift, root, T):
+        for i in range(lo, hi):
+            for j in range(X.shape[1]):
+                T[j, i - lo] = root[i] * (X[i, j] - shift[j])
+
+    return columns if isinstance(X, types.BaseNamedTuple) else rows
+
+
+@jit
+def tile_products(T, G):
+    """Lower triangle of G += T T' in tiles of four by four rows: sums in registers."""
+    n = T.shape[1]
+    for j in range(0, T.shape[0], 4):
+        a, b, c, d = T[j], T[j + 1], T[j + 2], T[j + 3]
+        for k in range(0, j + 4, 4):
+            e, f, g, h = T[k], T[k + 1], T[k + 2], T[k + 3]
+            ae = af = ag = ah = be = bf = bg = bh = 0.0
+            ce = cf = cg = ch = de = df = dg = dh = 0.0
+            for i in range(n):
+                p, q, r, s = a[i], b[i], c[i], d[i]
+                t, u, v, w = e[i], f[i], g[i], h[i]
+                ae, af, ag, ah = ae + p * t, af + p * u, ag + p * v, ah + p * w
+                be, bf, bg, bh = be + q * t, bf + q * u, bg + q * v, bh + q * w
+                ce, cf, cg, ch = ce + r * t, cf + r * u, cg + r * v, ch + r * w
+                de, df, dg, dh = de + s * t, df + s * u, dg + s * v, dh + s * w
+            _add_row(G[j], k, ae, af, ag, ah)
+            _add_row(G[j + 1], k, be, bf, bg, bh)
+            _add_row(G[j + 2], k, ce, cf, cg, ch)
+            _add_row(G[j + 3], k, de, df, dg, dh)
+
+
+@jit
+def _add_row(g, k, t, u, v, w):
+    g[k] += t
+    g[k + 1] += u
+    g[k + 2] += v
+    g[k + 3] += w
+
+
+@jit
+def narrow_gram(X, lo, hi, shift, root, G):
+    """Lower triangle of G += Z' Z, Z = root * (X - shift) over rows lo:hi, then root.
+
+    For few columns, where library calls are slow. G has its order rounded up to a
+    multiple of four.
+    """
+    p, size = shift.shape[0], 64
+    T = np.zeros((G.shape[0], size))
+    for a in range(lo, hi, size):
+        b = min(a + size, hi)
+        if b - a < size:
+            T[:] = 0.0
+        block_transpose(X, a, b, shift, root, T)
+        T[p, : b - a] = root[a:b]
+        tile_products(T, G)
+    return 0.0
 
 
 @jit
@@ -32,8 +132,8 @@ def mirror(G):
 def sparse_gram(X, lo, hi, d, G):
     """Upper triangle of G += X' diag(d) X over CSR rows lo:hi with sorted indices."""
     for i in range(lo, hi):
-        end = X.indptr[i + 1]
-        for k in range(X.indptr[i], end):
+        end = np.uint64(X.indptr[i + 1])
+        for k in range(np.uint64(X.indptr[i]), end):
             scale = d[i] * X.values[k]
             row = X.indices[k]
             for m in range(k, end):
@@ -47,7 +147,7 @@ def sparse_block(X, lo, hi, W, out):
     for i in range(lo, hi):
         for c in range(W.shape[1]):
             out[i, c] = 0.0
-        for k in range(X.indptr[i], X.indptr[i + 1]):
+        for k in range(np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])):
             x, j = X.values[k], X.indices[k]
             for c in range(W.shape[1]):
                 out[i, c] += x * W[j, c]
@@ -58,7 +158,7 @@ def sparse_block(X, lo, hi, W, out):
 def sparse_block_adjoint(X, lo, hi, R, G):
     """G += X[lo:hi]' R[lo:hi] for a CSR X and a dense (n, K) R."""
     for i in range(lo, hi):
-        for k in range(X.indptr[i], X.indptr[i + 1]):
+        for k in range(np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])):
             x, j = X.values[k], X.indices[k]
             for c in range(R.shape[1]):
                 G[j, c] += x * R[i, c]

@@ -1,9 +1,9 @@
 """Compiled passes over contiguous rows of X: one read of X a pass.
 
 A pass walks over its rows in blocks that stay in cache: margins of the block, pointwise
-loss, then the block's share of the adjoint product. X is a C- or F-ordered array or a
-`Sparse` tuple; ``block_dot`` and ``block_adjoint`` have one body for each. Vectors are
-float64 whatever the type of X, so float32 data lose no accuracy in the sums.
+loss, then the block's share of the adjoint product. X is an array, or a `Columns` or
+`Sparse` tuple; the block verbs have one body for each. Vectors are float64 whatever the
+type of X, so float32 data lose no accuracy in the sums.
 
 Imported only inside functions: importing this module imports Numba.
 """
@@ -19,8 +19,18 @@ from ._jit import jit
 
 SQUARED, LOGISTIC = 0, 1
 BLOCK = 256
+CACHED = 16384  # entries of a block of dense rows, to be read twice
 
 Sparse = namedtuple("Sparse", "indptr indices values")
+Sparse.__doc__ = "CSR; unsigned indices, which compiled code need not check for a sign."
+
+Columns = namedtuple("Columns", "values")
+Columns.__doc__ = "Column-major X by its transpose, a row-major (p, n) array."
+
+
+def block_rows(X):
+    """Rows of a block: as many as stay in cache between its two reads."""
+    raise TypeError("compiled code only")
 
 
 def block_dot(X, lo, hi, u, offset, eta):
@@ -38,111 +48,144 @@ def block_squares(X, lo, hi, r, shift, g):
     raise TypeError("compiled code only")
 
 
-def _dot_rows(X, lo, hi, u, offset, eta):
-    for i in range(lo, hi):
-        total = 0.0
-        for j in range(X.shape[1]):
-            total += X[i, j] * u[j]
-        eta[i - lo] = total + offset
+def _by_storage(X, sparse, columns, rows):
+    if not isinstance(X, types.BaseNamedTuple):
+        return rows
+    return sparse if "indptr" in X.fields else columns
 
 
-def _dot_columns(X, lo, hi, u, offset, eta):
-    eta[: hi - lo] = offset
-    for j in range(X.shape[1]):
-        for i in range(lo, hi):
-            eta[i - lo] += X[i, j] * u[j]
+@overload(block_rows)
+def _(X):
+    def largest(X):
+        return BLOCK
 
+    def rows(X):
+        return min(BLOCK, max(8, CACHED // max(X.shape[1], 1)))
 
-def _dot_sparse(X, lo, hi, u, offset, eta):
-    for i in range(lo, hi):
-        total = 0.0
-        for k in range(X.indptr[i], X.indptr[i + 1]):
-            total += X.values[k] * u[X.indices[k]]
-        eta[i - lo] = total + offset
-
-
-def _adjoint_rows(X, lo, hi, r, g):
-    for i in range(lo, hi):
-        scale = r[i - lo]
-        for j in range(X.shape[1]):
-            g[j] += scale * X[i, j]
-
-
-def _adjoint_columns(X, lo, hi, r, g):
-    for j in range(X.shape[1]):
-        total = 0.0
-        for i in range(lo, hi):
-            total += r[i - lo] * X[i, j]
-        g[j] += total
-
-
-def _adjoint_sparse(X, lo, hi, r, g):
-    for i in range(lo, hi):
-        scale = r[i - lo]
-        for k in range(X.indptr[i], X.indptr[i + 1]):
-            g[X.indices[k]] += scale * X.values[k]
-
-
-def _squares_rows(X, lo, hi, r, shift, g):
-    for i in range(lo, hi):
-        for j in range(X.shape[1]):
-            g[j] += r[i - lo] * (X[i, j] - shift[j]) ** 2
-
-
-def _squares_columns(X, lo, hi, r, shift, g):
-    for j in range(X.shape[1]):
-        total = 0.0
-        for i in range(lo, hi):
-            total += r[i - lo] * (X[i, j] - shift[j]) ** 2
-        g[j] += total
-
-
-def _squares_sparse(X, lo, hi, r, shift, g):
-    for i in range(lo, hi):
-        for k in range(X.indptr[i], X.indptr[i + 1]):
-            g[X.indices[k]] += r[i - lo] * X.values[k] * X.values[k]
-
-
-def _by_storage(X, sparse, rows, columns):
-    if isinstance(X, types.BaseNamedTuple):
-        return sparse
-    return columns if X.layout == "F" else rows
+    return _by_storage(X, largest, largest, rows)
 
 
 @overload(block_dot)
 def _(X, lo, hi, u, offset, eta):
-    return _by_storage(X, _dot_sparse, _dot_rows, _dot_columns)
+    def sparse(X, lo, hi, u, offset, eta):
+        two = np.uint64(2)
+        for i in range(lo, hi):
+            start, end = np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])
+            even, odd = 0.0, 0.0  # two chains: a sum has to wait for the one before
+            for pair in range((end - start) // two):
+                k = start + two * pair
+                even += X.values[k] * u[X.indices[k]]
+                odd += X.values[k + np.uint64(1)] * u[X.indices[k + np.uint64(1)]]
+            if (end - start) % two:
+                last = end - np.uint64(1)
+                even += X.values[last] * u[X.indices[last]]
+            eta[i - lo] = even + odd + offset
+
+    def columns(X, lo, hi, u, offset, eta):
+        p, size = X.values.shape[0], hi - lo
+        eta[:size] = offset
+        whole = p - p % 4
+        for j in range(0, whole, 4):
+            a, b = X.values[j, lo:hi], X.values[j + 1, lo:hi]
+            c, d = X.values[j + 2, lo:hi], X.values[j + 3, lo:hi]
+            for i in range(size):
+                eta[i] += (
+                    a[i] * u[j] + b[i] * u[j + 1] + c[i] * u[j + 2] + d[i] * u[j + 3]
+                )
+        for j in range(whole, p):
+            a = X.values[j, lo:hi]
+            for i in range(size):
+                eta[i] += a[i] * u[j]
+
+    def rows(X, lo, hi, u, offset, eta):
+        for i in range(lo, hi):
+            total = 0.0
+            for j in range(X.shape[1]):
+                total += X[i, j] * u[j]
+            eta[i - lo] = total + offset
+
+    return _by_storage(X, sparse, columns, rows)
 
 
 @overload(block_adjoint)
 def _(X, lo, hi, r, g):
-    return _by_storage(X, _adjoint_sparse, _adjoint_rows, _adjoint_columns)
+    def sparse(X, lo, hi, r, g):
+        for i in range(lo, hi):
+            scale = r[i - lo]
+            for k in range(np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])):
+                g[X.indices[k]] += scale * X.values[k]
+
+    def columns(X, lo, hi, r, g):
+        for j in range(X.values.shape[0]):
+            x, total = X.values[j, lo:hi], 0.0
+            for i in range(hi - lo):
+                total += r[i] * x[i]
+            g[j] += total
+
+    def rows(X, lo, hi, r, g):
+        whole = hi - (hi - lo) % 4
+        for i in range(lo, whole, 4):
+            a, b, c, d = r[i - lo], r[i - lo + 1], r[i - lo + 2], r[i - lo + 3]
+            for j in range(X.shape[1]):
+                g[j] += X[i, j] * a + X[i + 1, j] * b + X[i + 2, j] * c + X[i + 3, j] * d
+        for i in range(whole, hi):
+            for j in range(X.shape[1]):
+                g[j] += X[i, j] * r[i - lo]
+
+    return _by_storage(X, sparse, columns, rows)
 
 
 @overload(block_squares)
 def _(X, lo, hi, r, shift, g):
-    return _by_storage(X, _squares_sparse, _squares_rows, _squares_columns)
+    def sparse(X, lo, hi, r, shift, g):
+        for i in range(lo, hi):
+            scale = r[i - lo]
+            for k in range(np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])):
+                g[X.indices[k]] += scale * X.values[k] * X.values[k]
+
+    def columns(X, lo, hi, r, shift, g):
+        for j in range(X.values.shape[0]):
+            x, total = X.values[j, lo:hi], 0.0
+            for i in range(hi - lo):
+                total += r[i] * (x[i] - shift[j]) ** 2
+            g[j] += total
+
+    def rows(X, lo, hi, r, shift, g):
+        for i in range(lo, hi):
+            for j in range(X.shape[1]):
+                g[j] += r[i - lo] * (X[i, j] - shift[j]) ** 2
+
+    return _by_storage(X, sparse, columns, rows)
 
 
-# exp and log1p in plain arithmetic, so that the compiler turns the loop into vector
-# instructions: exp(-a) = 2^-k exp(-f) with a = k log 2 + f and |f| <= log(2)/2, by the
-# Taylor sum, to the rounding error eps (1 + a) of its argument; log(1 + e) = 2 artanh(
-# e / (2 + e)) by its series, to 5e-16.
-_POWERS = 2.0 ** -np.arange(1100.0)
+# exp and log1p in plain arithmetic, and loops that touch few arrays, so that the
+# compiler turns them into vector instructions: exp(-a) = 2^-k exp(-f) with a = k log 2
+# + f and |f| <= log(2) / 2, by the Taylor sum, to the rounding error eps (1 + a) of its
+# argument; log(1 + e) = 2 artanh(e / (2 + e)) by its series, to 5e-16.
+_LARGEST = 708.0  # exp(-708) is the smallest normal number, and as good as zero
 _LOG2_HIGH, _LOG2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _EXP = tuple(1.0 / math.factorial(k) for k in range(13, -1, -1))
+_INTEGERS = 1.5 * 2.0**52  # added to a small integer, its low bits hold the integer
 _ARTANH = tuple(1.0 / (2 * k + 1) for k in range(16, -1, -1))
 
 
 @jit
-def exp_minus(a):
-    """exp(-a) for a >= 0."""
-    k = np.floor(min(a, 745.0) * 1.4426950408889634 + 0.5)
-    f = -((min(a, 745.0) - k * _LOG2_HIGH) - k * _LOG2_LOW)
-    total = _EXP[0] * f + _EXP[1]
-    for c in _EXP[2:]:
-        total = total * f + c
-    return total * _POWERS[int(k)]
+def exp_minus(a, e, power, size):
+    """e[:size] = exp(-|a[:size]|); overwrites power."""
+    bits = power.view(np.int64)
+    for i in range(size):
+        least = _LARGEST if abs(a[i]) > _LARGEST else abs(a[i])
+        k = np.floor(least * 1.4426950408889634 + 0.5)
+        f = -((least - k * _LOG2_HIGH) - k * _LOG2_LOW)
+        total = _EXP[0] * f + _EXP[1]
+        for c in _EXP[2:]:
+            total = total * f + c
+        e[i] = total
+        power[i] = _INTEGERS - k
+    for i in range(size):
+        bits[i] = (bits[i] + 1023) << 52  # the exponent of 2^-k
+    for i in range(size):
+        e[i] *= power[i]
 
 
 @jit
@@ -170,33 +213,48 @@ def block_sum(t, size):
 
 
 @jit
-def pointwise(loss, eta, y, s, r, d, value, size):
+def decay(margin, e, inverse, size):
+    """e = exp(-|margin|) and inverse = 1 / (1 + e)."""
+    exp_minus(margin, e, inverse, size)
+    for i in range(size):
+        inverse[i] = 1.0 / (1.0 + e[i])
+
+
+@jit
+def pointwise(loss, eta, y, s, r, d, work, size):
     """Weighted loss, slope and curvature of one block; returns the sum of the loss."""
+    value, e, margin = work[0], work[1], work[2]
     if loss == SQUARED:
         for i in range(size):
-            residual = eta[i] - y[i]
-            value[i] = 0.5 * s[i] * residual * residual
-            r[i] = s[i] * residual
-            d[i] = s[i]
-    else:
+            r[i] = s[i] * (eta[i] - y[i])
         for i in range(size):
-            margin = y[i] * eta[i]
-            e = exp_minus(abs(margin))
-            value[i] = s[i] * (log1p_small(e) + max(-margin, 0.0))
-            inverse = 1.0 / (1.0 + e)
-            r[i] = -y[i] * s[i] * (e * inverse if margin > 0 else inverse)
-            d[i] = s[i] * e * inverse * inverse
+            value[i] = 0.5 * r[i] * (eta[i] - y[i])
+        d[:size] = s[:size]
+        return block_sum(value, size)
+    for i in range(size):
+        margin[i] = y[i] * eta[i]
+    decay(margin, e, r, size)
+    for i in range(size):
+        value[i] = log1p_small(e[i]) - (margin[i] if margin[i] < 0 else 0.0)
+    for i in range(size):
+        value[i] *= s[i]
+    for i in range(size):
+        d[i] = s[i] * e[i] * r[i] * r[i]
+    for i in range(size):
+        r[i] *= e[i] if margin[i] > 0 else 1.0
+    for i in range(size):
+        r[i] *= -y[i] * s[i]
     return block_sum(value, size)
 
 
 @jit
 def expand(X, lo, hi, loss, u, offset, y, s, eta, r, d, g):
     """Margins, slopes and curvatures of rows lo:hi, g += X' r; returns the loss."""
-    total, value = 0.0, np.empty(BLOCK)
-    for a in range(lo, hi, BLOCK):
-        b = min(a + BLOCK, hi)
+    total, work, step = 0.0, np.empty((3, BLOCK)), block_rows(X)
+    for a in range(lo, hi, step):
+        b = min(a + step, hi)
         block_dot(X, a, b, u, offset, eta[a:b])
-        total += pointwise(loss, eta[a:b], y[a:b], s[a:b], r[a:b], d[a:b], value, b - a)
+        total += pointwise(loss, eta[a:b], y[a:b], s[a:b], r[a:b], d[a:b], work, b - a)
         block_adjoint(X, a, b, r[a:b], g)
     return total
 
@@ -204,13 +262,13 @@ def expand(X, lo, hi, loss, u, offset, y, s, eta, r, d, g):
 @jit
 def curved(X, lo, hi, d, v, offset, g):
     """Add X' t to g over rows lo:hi, t = d * (X v + offset); returns the sum of t."""
-    total = 0.0
-    t = np.empty(BLOCK)
-    for a in range(lo, hi, BLOCK):
-        b = min(a + BLOCK, hi)
+    total, t, step = 0.0, np.empty(BLOCK), block_rows(X)
+    for a in range(lo, hi, step):
+        b = min(a + step, hi)
         block_dot(X, a, b, v, offset, t)
+        weight = d[a:b]
         for i in range(b - a):
-            t[i] *= d[a + i]
+            t[i] *= weight[i]
         total += block_sum(t, b - a)
         block_adjoint(X, a, b, t, g)
     return total
@@ -242,25 +300,41 @@ def squares(X, lo, hi, d, shift, g):
 @jit
 def loss_sum(loss, lo, hi, eta, y, s):
     """Weighted sum of the loss over rows lo:hi."""
-    r, d, value = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    r, d, work = np.empty(BLOCK), np.empty(BLOCK), np.empty((3, BLOCK))
     total = 0.0
     for a in range(lo, hi, BLOCK):
         b = min(a + BLOCK, hi)
-        total += pointwise(loss, eta[a:b], y[a:b], s[a:b], r, d, value, b - a)
+        total += pointwise(loss, eta[a:b], y[a:b], s[a:b], r, d, work, b - a)
     return total
+
+
+@jit
+def block_slope(loss, eta, change, t, y, s, margin, e, share, size):
+    """Differentiate in t the weighted loss of one block."""
+    if loss == SQUARED:
+        for i in range(size):
+            share[i] = eta[i] + t * change[i] - y[i]
+    else:
+        for i in range(size):
+            margin[i] = y[i] * (eta[i] + t * change[i])
+        decay(margin, e, share, size)
+        for i in range(size):
+            share[i] *= e[i] if margin[i] > 0 else 1.0
+        for i in range(size):
+            share[i] *= -y[i]
+    for i in range(size):
+        share[i] *= s[i] * change[i]
+    return block_sum(share, size)
 
 
 @jit
 def slope_sum(loss, lo, hi, eta, change, t, y, s):
     """Differentiate in t the weighted loss at margins eta + t * change, rows lo:hi."""
     total = 0.0
-    if loss == SQUARED:
-        for i in range(lo, hi):
-            total += s[i] * (eta[i] + t * change[i] - y[i]) * change[i]
-    else:
-        for i in range(lo, hi):
-            margin = y[i] * (eta[i] + t * change[i])
-            e = exp_minus(abs(margin))
-            share = (e if margin > 0 else 1.0) / (1.0 + e)
-            total -= s[i] * y[i] * share * change[i]
+    margin, e, share = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    for a in range(lo, hi, BLOCK):
+        size = min(BLOCK, hi - a)
+        total += block_slope(
+            loss, eta[a:hi], change[a:hi], t, y[a:hi], s[a:hi], margin, e, share, size
+        )
     return total

@@ -1,8 +1,9 @@
 """Cholesky factors that say when there is none, and the inverse of I + G."""
 
+import numpy as np
 from numpy.linalg import LinAlgError
 
-from .._arrays import identity, namespace, solve_triangular
+from .._arrays import identity, is_numpy, namespace, solve_triangular
 
 N_ATTEMPTS = 6
 
@@ -12,17 +13,27 @@ def cholesky(K):
     return factor((K + K.T) / 2)
 
 
-def factor(K):
+def factor(K, overwrite=False):
     """Lower Cholesky factor of a symmetric matrix, None when there is none.
 
-    NumPy raises and CuPy returns NaN for a matrix that is not positive definite.
+    NumPy and CuPy differ in how they say so: an error code there, NaN here. With
+    ``overwrite`` a row-major K on the host may be used for the factor.
     """
     xp = namespace(K)
-    try:
-        L = xp.linalg.cholesky(K)
-    except LinAlgError:
-        return None
-    return L if bool(xp.all(xp.isfinite(L))) else None
+    if is_numpy(K):
+        from scipy.linalg import lapack
+
+        potrf = lapack.spotrf if K.dtype == np.float32 else lapack.dpotrf
+        upper, lost = potrf(K.T, lower=0, overwrite_a=overwrite)
+        if lost:
+            return None
+        L = upper.T
+    else:
+        try:
+            L = xp.linalg.cholesky(K)
+        except LinAlgError:
+            return None
+    return L if bool(xp.all(xp.isfinite(xp.linalg.diagonal(L)))) else None
 
 
 def shifted_inverse(G, boost=1.0):

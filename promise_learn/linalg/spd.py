@@ -7,6 +7,7 @@ from .._arrays import add_diagonal, cholesky_solve, column, namespace
 from .cholesky import factor
 
 MAX_EIGH = 2500
+SINGLE_PIVOT = 4e-6
 
 
 class Factor:
@@ -18,6 +19,8 @@ class Factor:
     Parameters
     ----------
     H : array (dim, dim)
+    overwrite : bool, default=False
+        Whether H may be used as work space.
 
     Attributes
     ----------
@@ -26,17 +29,18 @@ class Factor:
         how far the scaled matrix is from a singular one.
     """
 
-    def __init__(self, H):
+    def __init__(self, H, overwrite=False):
         xp = namespace(H)
+        H = H if overwrite else xp.asarray(H, copy=True)
         h = xp.linalg.diagonal(H)
         ok = h > 0
         self._scale = xp.where(ok, 1 / xp.sqrt(xp.where(ok, h, 1.0)), 0.0)
-        S = H * self._scale[:, None]
-        S *= self._scale[None, :]
+        H *= self._scale[:, None]
+        H *= self._scale[None, :]
         lost = H.shape[0] * sys.float_info.epsilon
-        self._lower = self._cholesky(S, ok, lost)
+        self._lower = self._cholesky(H, ok, lost)
         if self._lower is None:
-            values, self._vectors = xp.linalg.eigh(S)
+            values, self._vectors = xp.linalg.eigh(H)
             top = float(xp.max(xp.abs(values)))
             keep = values > lost * top
             self._inverse = xp.where(keep, 1 / xp.where(keep, values, 1.0), 0.0)
@@ -81,6 +85,43 @@ class Factor:
         inverse = self._inverse if g.ndim == 1 else self._inverse[:, None]
         x = self._vectors @ (inverse * (self._vectors.T @ (scale * g)))
         return scale * x
+
+
+class SingleFactor:
+    """Cholesky factor in single precision, for a preconditioner.
+
+    Parameters
+    ----------
+    lower : array (dim, dim), float32
+        Of the matrix in the given units.
+    unit : array (dim,), float64
+        Divisors of its rows and columns.
+    """
+
+    def __init__(self, lower, unit):
+        self._lower, self._scale = lower, 1 / unit
+
+    def solve(self, g):
+        """Solve for a vector (dim,) or a block (dim, K)."""
+        xp, scale = namespace(g), column(self._scale, g)
+        b = scale * g
+        size = xp.max(xp.abs(b), axis=0)
+        size = xp.where(size > 0, size, 1.0)  # any size of g fits into float32
+        x = cholesky_solve(self._lower, xp.astype(b / size, self._lower.dtype))
+        return scale * (xp.astype(x, g.dtype) * size)
+
+
+def single_factor(S, unit):
+    """`SingleFactor` of a float32 matrix in the given units, overwritten.
+
+    None where a pivot is near the rounding error of sums in single precision.
+    """
+    xp = namespace(S)
+    lower = factor(S, overwrite=True)
+    if lower is None:
+        return None
+    pivot = float(xp.min(xp.linalg.diagonal(lower))) ** 2
+    return SingleFactor(lower, unit) if pivot > SINGLE_PIVOT else None
 
 
 def _squared_norm(xp, v):

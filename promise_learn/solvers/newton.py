@@ -8,7 +8,7 @@ import numpy as np
 
 from .._arrays import add_diagonal, as_numpy, like, namespace
 from ..linalg.cg import pcg
-from ..linalg.spd import Factor
+from ..linalg.spd import Factor, single_factor
 
 DENSE_SIZE = 300
 MAX_ITERATIONS = 300
@@ -25,31 +25,28 @@ class HessianFactor:
     blocks : bool, default=False
         For the multinomial loss, keep the diagonal blocks alone, one a class, and take
         the mean over classes off the solution: it is zero at the minimum.
+    unit : array (dim,), optional
+        Units that make the diagonal of the Hessian about one. With them single
+        precision serves, for `solve` alone, unless the matrix is too poor for it.
     """
 
-    def __init__(self, point, extra=0.0, blocks=False):
+    def __init__(self, point, extra=0.0, blocks=False, unit=None):
         f = self._objective = point.objective
         self._parts, self._centred = [], f.coupled and blocks
-        if f.coupled and not blocks:
-            self._parts.append((None, Factor(point.hessian())))
-            return
         everything = list(range(f.n_columns))
-        if f.coupled:
+        if f.coupled and not blocks:
+            self._parts.append((None, Factor(point.hessian(), overwrite=True)))
+        elif f.coupled:
             for k in everything:
-                G = f.design.gram(point.class_curvature(k))
-                self._add(G, f.penalty + extra, [k])
-            return
-        G = f.design.gram(point.row_curvature)
-        if not f.per_target:
-            self._add(G, f.penalty + extra, everything)
-            return
-        values, owners = np.unique(as_numpy(f.penalty), axis=1, return_inverse=True)
-        for k in range(values.shape[1]):
-            owned = np.flatnonzero(owners.reshape(-1) == k).tolist()
-            self._add(G, like(values[:, k], G) + extra, owned)
-
-    def _add(self, G, ridge, columns):
-        self._parts.append((columns, Factor(add_diagonal(G, ridge))))
+                d, ridge = point.class_curvature(k), f.penalty + extra
+                self._parts.append(([k], *_factors(f.design, d, [ridge], unit)))
+        else:
+            penalties, owned = [f.penalty], [everything]
+            if f.per_target:
+                penalties, owned = _distinct(f.penalty)
+            ridges = [penalty + extra for penalty in penalties]
+            factors = _factors(f.design, point.row_curvature, ridges, unit)
+            self._parts = list(zip(owned, factors, strict=True))
 
     def solve(self, g):
         """H^-1 g for g of the shape of w."""
@@ -79,6 +76,28 @@ class HessianFactor:
             else:
                 energy += sum(factor.missed(g[:, c]) for c in columns)
         return energy + 0.5 * float(xp.sum(g * x))
+
+
+def _distinct(penalty):
+    """Different columns of the penalties, and the targets that each belongs to."""
+    values, owners = np.unique(as_numpy(penalty), axis=1, return_inverse=True)
+    count = values.shape[1]
+    owned = [np.flatnonzero(owners.reshape(-1) == k).tolist() for k in range(count)]
+    return [like(values[:, k], penalty) for k in range(count)], owned
+
+
+def _factors(design, d, ridges, unit):
+    """Factors of X' diag(d) X + diag(ridge), one for every ridge."""
+    alone = len(ridges) == 1
+    if unit is not None:
+        G, factors = design.gram(d, unit), []
+        for ridge in ridges:
+            scaled = namespace(G).astype(ridge / unit**2, G.dtype)
+            factors.append(single_factor(add_diagonal(G, scaled, alone), unit))
+        if None not in factors:
+            return factors
+    G = design.gram(d)
+    return [Factor(add_diagonal(G, ridge, alone), True) for ridge in ridges]
 
 
 def jacobi(point):

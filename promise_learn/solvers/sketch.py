@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
+from .._arrays import as_numpy, column_squares, take
 from ..linalg.nystrom import Sketch
 from ..preconditioners import resolve_preconditioner, woodbury
-from .newton import HessianFactor, jacobi
+from .newton import HessianFactor
 
 LARGEST_FACTOR = 6000
 DECADES = 7
@@ -15,6 +16,7 @@ MAX_RANK = 1000
 SKETCH_BYTES = 5e8
 SKETCH_COST = 0.25
 FLOOR = 1e-12
+HEAVY = 0.5
 
 
 def curvature_inverse(specification, point, rng):
@@ -25,9 +27,9 @@ def curvature_inverse(specification, point, rng):
     specification : str, Preconditioner or None
         "auto" for a Cholesky factor of the Hessian of a row sample where that is small
         enough, else "nystrom": the Nystrom approximation of the whole Hessian, of
-        adaptive rank; and the Hessian diagonal where X is so sparse that the dense
-        factors of a sketch would cost more than products with X. Others are built from
-        a sample of 10 sqrt(n) rows.
+        adaptive rank; and `heavy_rows` where X is so sparse that the dense factors of a
+        sketch would cost more than products with X. Others are built from a sample of
+        10 sqrt(n) rows.
     point : Expansion
     rng : numpy.random.Generator
 
@@ -43,7 +45,7 @@ def curvature_inverse(specification, point, rng):
         if size is not None:
             return sampled_factor(point, size, rng)
         if _too_sparse(point.objective):
-            return jacobi(point), 1.0
+            return heavy_rows(point)
         specification = "nystrom"
     if isinstance(specification, str) and specification == "nystrom":
         return adaptive_nystrom(point, rng)
@@ -60,6 +62,31 @@ def may_be_poor(specification, f):
 def _too_sparse(f):
     """Whether the dense factors of a sketch would cost more than products with X."""
     return f.design.rows.nnz < 2 * START_RANK * f.dim
+
+
+def heavy_rows(point):
+    r"""Inverse of the rows of large leverage, plus the diagonal of all others.
+
+    Sparse counts and a good fit both leave a few rows most of the curvature: long rows,
+    and rows near the boundary between classes. With h the Hessian diagonal, d the row
+    curvature and T the rows of largest :math:`d_i \sum_j x_{ij}^2 / h_j`,
+
+    .. math:: P = X_T^T D_T X_T + \mathrm{diag}(h - \mathrm{diag}(X_T^T D_T X_T)).
+
+    T has as many rows as make its dense factor cost about a pass over X. Scaling a
+    column of X scales that of P.
+    """
+    f, xp = point.objective, point.objective.xp
+    rows, ridge, diagonal = f.design.rows, _ridge(f), point.diagonal()
+    h = diagonal + ridge
+    h = h + _tiny(f, h)
+    leverage = point.row_curvature * rows.row_squares(1 / h[: rows.shape[1]])
+    size = min(f.n_rows, max(1, int(HEAVY * rows.nnz**0.5)))
+    heavy = np.sort(np.argpartition(-as_numpy(leverage), size - 1)[:size])
+    A = f.design.root(heavy, take(point.row_curvature, heavy))
+    rest = h - column_squares(A)
+    inverse = woodbury(A, xp.where(rest > ridge, rest, ridge + _tiny(f, h)))
+    return inverse.apply, 2.0
 
 
 def sample_size(f):
@@ -91,21 +118,20 @@ def sample_size(f):
 
 
 def sampled_factor(point, size, rng):
-    """Cholesky factor of the Hessian of a row sample at a point.
+    """Cholesky factor, in single precision, of the Hessian of a row sample at a point.
 
     What the sample lacks on the diagonal of the whole Hessian is added, so that a rare
     column that it misses keeps its curvature.
     """
-    f = point.objective
-    if size >= f.n_rows:
-        factor = HessianFactor(point, blocks=True)
-        return factor.solve, f.design.rows.gram_cost
-    rows = f.sample(size, rng)
-    sample = f.subset(rows, same_penalty=True).expand(point.w)
-    missing = point.diagonal() - sample.diagonal()
+    f, h = point.objective, point.diagonal()
+    sample, share = point, size / f.n_rows
+    if size < f.n_rows:
+        sample = point.sample(f.sample(size, rng))
+    missing = h - sample.diagonal()
     missing = f.xp.where(missing > 0, missing, f.xp.zeros_like(missing))
-    factor = HessianFactor(sample, extra=missing, blocks=True)
-    return factor.solve, 1.0 + f.design.rows.gram_cost * size / f.n_rows
+    unit = f.xp.sqrt(h + _ridge(f) + _tiny(f, h))
+    factor = HessianFactor(sample, extra=missing, blocks=True, unit=unit)
+    return factor.solve, 1.0 + share * (1.0 + f.design.rows.gram_cost / 2)
 
 
 def named_inverse(specification, point, rng):
