@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from ._arrays import as_numpy, current, is_sparse, like, namespace
+from ._arrays import as_numpy, column, current, is_sparse, like, namespace
 from ._compat import (
     boolean,
     check_parameters,
@@ -144,7 +144,7 @@ def _objective(task, fit_intercept):
     if fit_intercept and not is_sparse(task.X):
         design = Design(design.rows, design.rows.means(weights), intercept=True)
     if fit_intercept and task.loss.code == 0:
-        origin = weights @ y
+        origin = namespace(y).sum(column(weights, y) * y, axis=0)
         y = y - origin
     dim = design.shape[1]
     penalty = np.zeros((dim, *np.shape(task.strength)))

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
-from warnings import catch_warnings, simplefilter
+from warnings import catch_warnings
 
 import numpy as np
 from scipy.sparse import csr_array
+from threadpoolctl import threadpool_limits
 
 from .logistic import LogisticRegression
 from .ridge import Ridge
@@ -68,8 +69,7 @@ def warmup(
     records = []
     for dtype in _known("dtypes", dtypes, ("float64", "float32")):
         for storage in _known("storages", storages, _STORAGES):
-            with install_recorder("numba:compile") as recorder, catch_warnings():
-                simplefilter("ignore")  # so few iterations need not converge
+            with install_recorder("numba:compile") as recorder:
                 _fit(solvers, storage, dtype)
             for kernel, seconds in _outermost(recorder.buffer):
                 records.append(Compiled(kernel, f"{storage} {dtype}", seconds))
@@ -95,20 +95,22 @@ def _known(name: str, value: Any, known: Collection[str]) -> Any:
 def _fit(solvers: Any, storage: str, dtype: str) -> None:
     """Make small fits by the solvers that reach all their kernels."""
     rng = np.random.default_rng(0)
-    # rows enough to start on a sample of them, outliers that make Newton search its
-    # step; and fewer rows than columns
-    for X in (rng.standard_cauchy((3000, 2)), rng.standard_normal((4, 8))):
+    # rows enough to start on a sample of them, and outliers that make Newton search its
+    # step; columns enough for BLAS; fewer rows than columns
+    tall, broad = rng.standard_cauchy((3000, 2)), rng.standard_normal((1500, 150))
+    for X in (tall, broad, broad[:4, :8]):
         score = X.sum(axis=1)
-        Y = np.column_stack([score, -score])
         classes = np.digitize(score, np.quantile(score, [0.3, 0.6]))
         data = _STORAGES[storage](X.astype(dtype))
-        for options in _options(solvers):
-            ridge = Ridge(max_iter=3, random_state=0, **options)
-            ridge.fit(data, score).fit(data, Y)
-            if getattr(options["solver"], "name", options["solver"]) in _RIDGE_ONLY:
-                continue
-            logistic = LogisticRegression(max_iter=3, random_state=0, **options)
-            logistic.fit(data, classes > 0).fit(data, classes)
+        # so few iterations need not converge, and need no threads
+        with catch_warnings(action="ignore"), threadpool_limits(1):
+            for options in _options(solvers):
+                ridge = Ridge(max_iter=3, random_state=0, **options)
+                ridge.fit(data, score).fit(data, np.column_stack([score, -score]))
+                if getattr(options["solver"], "name", options["solver"]) in _RIDGE_ONLY:
+                    continue
+                logistic = LogisticRegression(max_iter=3, random_state=0, **options)
+                logistic.fit(data, classes > 0).fit(data, classes)
 
 
 def _options(solvers: Any) -> Iterator[dict[str, Any]]:

@@ -195,13 +195,17 @@ class Expansion:
         d = take(self.row_curvature, rows) * (f.n_rows / len(rows))
         return f.design.root(rows, d)
 
-    def sample(self, rows):
-        """Curvature of the given rows alone, whose Hessian estimates the whole one."""
+    def sample(self, rows, factor):
+        """Curvature of the given rows, multiplied by factors: the Hessian of a sample.
+
+        Value and gradient are those of no objective, and left out.
+        """
         f, curvature = self.objective, take(self._curvature, rows)
         if not f.coupled:
-            curvature = curvature / f.xp.sum(take(f.weights, rows))
-        part = f.subset(rows, same_penalty=True)
-        return Expansion(part, self.w, None, None, take(self.eta, rows), curvature)
+            curvature = curvature * factor
+        weights = take(f.weights, rows) * factor
+        part = (f.design.subset(rows), take(f.y, rows), f.loss, weights, f.penalty)
+        return Expansion(Objective(*part, f.shape), self.w, None, None, None, curvature)
 
     def hessian(self):
         """Dense Hessian with the penalty, float64.

@@ -55,8 +55,8 @@ def test_import_adds_under_50_ms_to_scikit_learn(tmp_path):
         from promise_learn import LogisticRegression, Ridge
         print(time.perf_counter() - start)
     """
-    # the fastest of five: what else runs on the machine only adds
-    assert min(float(run_script(code)[0]) for _ in range(5)) < 0.05
+    # the fastest of three: what else runs on the machine only adds
+    assert min(float(run_script(code)[0]) for _ in range(3)) < 0.05
 
 
 # ------------------------------------------------------------------ compilation
@@ -70,24 +70,25 @@ FITS = """
     from promise_learn import LogisticRegression, Ridge, warmup
 
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((5_000, 8)) * (rng.random((5_000, 8)) < 0.5)
+    X = rng.standard_normal((5_000, 200)) * (rng.random((5_000, 200)) < 0.2)
     score = X.sum(axis=1) + rng.standard_normal(5_000)
 
     def fit_all():
         for store in (np.ascontiguousarray, np.asfortranarray, sparse.csr_array):
-            for solver in ("auto", "newton-cg"):
-                Ridge(solver=solver).fit(store(X), score)
-                LogisticRegression(solver=solver).fit(store(X), score > 0)
-            LogisticRegression().fit(store(X), np.digitize(score, [-1, 1]))
+            for data in (store(X), store(X[:, :8])):
+                for solver in ("auto", "newton-cg"):
+                    Ridge(solver=solver).fit(data, score)
+                    LogisticRegression(solver=solver).fit(data, score > 0)
+            LogisticRegression().fit(data, np.digitize(score, [-1, 1]))
             Ridge().fit(store(X[:5]), np.column_stack([score, score])[:5])
 """
 
 
 def test_nothing_compiles_after_warmup_or_in_a_second_process(tmp_path):
     cold = """
-        start = time.perf_counter()
+        start = time.process_time()  # whatever else runs on the machine
         Ridge().fit(X, score)
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         compiled = warmup()
         with install_recorder("numba:compile") as recorder:
             fit_all()
@@ -101,7 +102,7 @@ def test_nothing_compiles_after_warmup_or_in_a_second_process(tmp_path):
     """
     warm = """
         def seconds():
-            start = time.process_time()  # whatever else runs on the machine
+            start = time.process_time()
             LogisticRegression().fit(X, score > 0)
             return time.process_time() - start
 
@@ -116,7 +117,7 @@ def test_nothing_compiles_after_warmup_or_in_a_second_process(tmp_path):
     """
     fits, cache = textwrap.dedent(FITS), {"NUMBA_CACHE_DIR": str(tmp_path)}
     seconds, compiled, *missed = run_script(fits + textwrap.dedent(cold), **cache)
-    assert float(seconds) < 10  # 2 to 3 on an idle machine
+    assert float(seconds) < 10  # 3 to 6 on an idle machine
     assert int(compiled) > 10
     assert not missed
     extra, *counts = run_script(fits + textwrap.dedent(warm), **cache)

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from .._arrays import is_numpy, is_sparse
+from . import rates
 from .rows import Rows, scaled_single
 
 
@@ -135,7 +136,6 @@ class DenseRows(CompiledRows):
     """Dense X of either memory order."""
 
     GRAM_BLOCK_BYTES = 2**24
-    NARROW = 128
 
     @property
     def kernel_view(self):
@@ -143,8 +143,8 @@ class DenseRows(CompiledRows):
         from ..kernels import passes
 
         if self.X.flags.f_contiguous and not self.X.flags.c_contiguous:
-            return passes.Columns(_read_only(self.X.T))
-        return _read_only(self.X)
+            return passes.Columns(passes.read_only(self.X.T))
+        return passes.read_only(self.X)
 
     def _block_dot(self, U):
         return (self.X @ U.astype(self.X.dtype, copy=False)).astype(float, copy=False)
@@ -158,7 +158,7 @@ class DenseRows(CompiledRows):
         from ..kernels import grams
 
         dim = self.shape[1] + int(intercept)
-        if dim <= self.NARROW:
+        if dim <= rates.NARROW:
             G = self._narrow_gram(d, shift)[:dim, :dim].copy()
         elif factor is None:
             G = self._wide_gram(d, shift, np.ones(dim), np.float64)
@@ -224,9 +224,13 @@ class SparseRows(CompiledRows):
         """X as the kernels take it."""
         from ..kernels import passes
 
+        return passes.sparse_view(self.X)
+
+    def row_squares(self, v):
+        """Sum over columns of x_ij^2 v_j, for every row."""
         X = self.X
-        indptr, indices = (x.view(f"u{x.itemsize}") for x in (X.indptr, X.indices))
-        return passes.Sparse(*map(_read_only, (indptr, indices, X.data)))
+        squared = (X.data.astype(float) ** 2, X.indices, X.indptr)
+        return type(X)(squared, shape=X.shape) @ v
 
     def _boundaries(self, parts):
         targets = np.linspace(0, self.nnz, parts + 1)
@@ -276,14 +280,6 @@ class SparseRows(CompiledRows):
             G[p, :p] = G[:p, p] = border
             G[p, p] = total
         return G if factor is None else scaled_single(G, factor)
-
-
-
-def _read_only(x):
-    """View that cannot be written, so that kernels are compiled once for both kinds."""
-    view = np.asarray(x).view()
-    view.flags.writeable = False
-    return view
 
 
 def _evenly(lo, hi, parts):

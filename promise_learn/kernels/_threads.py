@@ -8,13 +8,15 @@ do not depend on the number of threads.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
+from threading import Lock
 
 import numpy as np
 
 MAX_PARTS = 16
-WORK_PER_PART = 200_000
+WORK_PER_PART = 1_000_000
 
 
 @lru_cache(maxsize=1)
@@ -25,10 +27,11 @@ def _cores():
 
 
 @lru_cache(maxsize=1)
-def _libraries():
+def _controller():
+    import scipy.linalg  # noqa: F401  has a BLAS of its own, to be found
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController().lib_controllers
+    return ThreadpoolController()
 
 
 def _numba_limit():
@@ -45,7 +48,7 @@ def _numba_limit():
 
 def thread_limit():
     """Threads that the cores, Numba, BLAS and OpenMP (threadpoolctl) allow now."""
-    limits = [library.num_threads for library in _libraries()]
+    limits = [library.num_threads for library in _controller().lib_controllers]
     return min(filter(None, [_cores(), _numba_limit(), *limits]))
 
 
@@ -54,8 +57,26 @@ def _pool():
     return ThreadPoolExecutor(max_workers=MAX_PARTS, thread_name_prefix="promise")
 
 
+@lru_cache(maxsize=1)
+def _turn():
+    return Lock()
+
+
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+    for state in (_pool, _turn):
+        os.register_at_fork(after_in_child=state.cache_clear)
+
+
+@contextmanager
+def serial_blas():
+    """BLAS in one thread, for calls that wait for their other threads many times.
+
+    Each wait takes a time slice, not a microsecond, where another process has the core:
+    a Cholesky factor of order 500 half a second instead of two milliseconds. Whoever
+    asks takes turns, since the limit is one for the whole process.
+    """
+    with _turn(), _controller().limit(limits=1, user_api="blas"):
+        yield
 
 
 def partition(boundaries, work, width):

@@ -112,7 +112,8 @@ def narrow_gram(X, lo, hi, shift, root, G):
         if b - a < size:
             T[:] = 0.0
         block_transpose(X, a, b, shift, root, T)
-        T[p, : b - a] = root[a:b]
+        for i in range(a, b):
+            T[p, i - a] = root[i]
         tile_products(T, G)
     return 0.0
 

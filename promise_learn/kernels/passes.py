@@ -24,6 +24,20 @@ CACHED = 16384  # entries of a block of dense rows, to be read twice
 Sparse = namedtuple("Sparse", "indptr indices values")
 Sparse.__doc__ = "CSR; unsigned indices, which compiled code need not check for a sign."
 
+
+def sparse_view(X):
+    """CSR matrix as the kernels take it."""
+    indptr, indices = (x.view(f"u{x.itemsize}") for x in (X.indptr, X.indices))
+    return Sparse(*map(read_only, (indptr, indices, X.data)))
+
+
+def read_only(x):
+    """View that cannot be written, so that kernels are compiled once for both kinds."""
+    view = np.asarray(x).view()
+    view.flags.writeable = False
+    return view
+
+
 Columns = namedtuple("Columns", "values")
 Columns.__doc__ = "Column-major X by its transpose, a row-major (p, n) array."
 
@@ -127,7 +141,9 @@ def _(X, lo, hi, r, g):
         for i in range(lo, whole, 4):
             a, b, c, d = r[i - lo], r[i - lo + 1], r[i - lo + 2], r[i - lo + 3]
             for j in range(X.shape[1]):
-                g[j] += X[i, j] * a + X[i + 1, j] * b + X[i + 2, j] * c + X[i + 3, j] * d
+                g[j] += (
+                    X[i, j] * a + X[i + 1, j] * b + X[i + 2, j] * c + X[i + 3, j] * d
+                )
         for i in range(whole, hi):
             for j in range(X.shape[1]):
                 g[j] += X[i, j] * r[i - lo]
@@ -214,7 +230,7 @@ def block_sum(t, size):
 
 @jit
 def decay(margin, e, inverse, size):
-    """e = exp(-|margin|) and inverse = 1 / (1 + e)."""
+    """Write exp(-|margin|) to e and 1 / (1 + e) to inverse."""
     exp_minus(margin, e, inverse, size)
     for i in range(size):
         inverse[i] = 1.0 / (1.0 + e[i])
@@ -229,7 +245,8 @@ def pointwise(loss, eta, y, s, r, d, work, size):
             r[i] = s[i] * (eta[i] - y[i])
         for i in range(size):
             value[i] = 0.5 * r[i] * (eta[i] - y[i])
-        d[:size] = s[:size]
+        for i in range(size):
+            d[i] = s[i]
         return block_sum(value, size)
     for i in range(size):
         margin[i] = y[i] * eta[i]

@@ -1,11 +1,15 @@
 """Cholesky factors that say when there is none, and the inverse of I + G."""
 
+from contextlib import nullcontext
+
 import numpy as np
 from numpy.linalg import LinAlgError
 
 from .._arrays import identity, is_numpy, namespace, solve_triangular
+from ..kernels._threads import serial_blas
 
 N_ATTEMPTS = 6
+SERIAL = range(100, 1500)  # orders for which BLAS starts threads that gain little
 
 
 def cholesky(K):
@@ -24,7 +28,8 @@ def factor(K, overwrite=False):
         from scipy.linalg import lapack
 
         potrf = lapack.spotrf if K.dtype == np.float32 else lapack.dpotrf
-        upper, lost = potrf(K.T, lower=0, overwrite_a=overwrite)
+        with serial_blas() if len(K) in SERIAL else nullcontext():
+            upper, lost = potrf(K.T, lower=0, overwrite_a=overwrite)
         if lost:
             return None
         L = upper.T

@@ -18,11 +18,11 @@ from .._arrays import (
     is_sparse,
     namespace,
     nbytes,
-    row_gram,
     scale_columns,
     zeros,
 )
 from ..linalg.cholesky import shifted_inverse
+from ..linalg.gram import row_gram
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,10 +22,11 @@ class NewtonCG(Solver):
 
     While the decrement is large, CG stops where an iteration gains less than half of
     what the average one did, half as much again after every step that lowers F by less
-    than a tenth; later the forcing term asks for no more accuracy than the step can
-    use, and for enough to trust the decrement. The preconditioner serves until CG needs
-    twice the iterations it took when it was fresh. The first steps are taken on growing
-    samples of the rows.
+    than a tenth, or where the quadratic model promises more than all of F; later the
+    forcing term asks for no more accuracy than the step can use, and for enough to
+    trust the decrement. The preconditioner serves until it costs CG more iterations
+    than a new one would; a step is cut short at twice that. The first steps are taken
+    on growing samples of the rows.
 
     Parameters
     ----------
@@ -74,6 +75,7 @@ class NewtonCG(Solver):
             if inverse is None:
                 inverse, cost = curvature_inverse(self.preconditioner, point, rng)
                 passes, refreshes, fresh = passes + cost, refreshes + 1, 0
+                patience = self.max_cg
             forcing, gained = min(0.1, relative**0.5), 0.0
             if point.value > PRODUCTIVE * last:
                 slack *= 0.5
@@ -84,7 +86,8 @@ class NewtonCG(Solver):
                 accurate = it.gap <= forcing * max(it.decrease, TINY)
                 far = not f.quadratic and it.decrease > FAR * abs(point.value)
                 slow = it.iteration * (it.decrease - gained) <= slack * it.decrease
-                if accurate or (far and slow) or it.iteration >= self.max_cg:
+                wild = far and it.decrease > abs(point.value)
+                if accurate or (far and slow) or wild or it.iteration >= patience:
                     break
                 gained = it.decrease
             passes += it.iteration
@@ -101,7 +104,8 @@ class NewtonCG(Solver):
             )
             relative = decrement / max(abs(point.value), TINY)
             fresh = fresh or it.iteration
-            if it.iteration > 2 * fresh + 10 and not f.quadratic:
-                inverse = None
+            if not f.quadratic:
+                patience = min(self.max_cg, int(2 * (fresh + cost) + 10))
+                inverse = None if it.iteration > fresh + cost else inverse
             point, t = advance(f, point, it.x)
             passes += 1

@@ -7,8 +7,9 @@ V L^1/2, with the same value and the same penalty; w = Z' V L^-1/2 beta.
 
 import sys
 
-from .._arrays import cast, dense
+from .._arrays import cast
 from ..design import Design
+from ..linalg.gram import row_gram
 from ..objective import Objective
 
 BLOCK_ENTRIES = 2**22
@@ -73,7 +74,7 @@ def _row_products(design):
     rows, xp, shift = design.rows, design.xp, design.shift
     if rows.sparse:
         X = cast(rows.X, xp.float64)
-        K = dense(X @ X.T)
+        K = row_gram(X)
         if shift is None:
             return K
         cross = X @ shift

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-from .._arrays import as_numpy, column_squares, take
+from .._arrays import as_numpy, column_squares, like, take
 from ..linalg.nystrom import Sketch
 from ..preconditioners import resolve_preconditioner, woodbury
 from .newton import HessianFactor
 
 LARGEST_FACTOR = 6000
-DECADES = 7
+DECADES, EXACT, LEAST_RATIO = 7, 3, 1.5
 START_RANK = 16
 MAX_RANK = 1000
 SKETCH_BYTES = 5e8
@@ -86,16 +86,18 @@ def heavy_rows(point):
     A = f.design.root(heavy, take(point.row_curvature, heavy))
     rest = h - column_squares(A)
     inverse = woodbury(A, xp.where(rest > ridge, rest, ridge + _tiny(f, h)))
-    return inverse.apply, 2.0
+    return inverse.apply, 5.0
 
 
 def sample_size(f):
     r"""Rows whose Hessian makes the best Cholesky preconditioner, and the cost in all.
 
     A sample of m rows has a Hessian whose eigenvalues relative to the whole one lie
-    within (1 +- sqrt(dim / m))^2, so CG gains a factor dim / m an iteration (Marchenko
-    and Pastur, 1967). The size minimises the cost of the sample's Hessian plus that of
-    `DECADES` of iterations, in passes over X.
+    within (1 +- sqrt(dim / m))^2, so CG gains a factor m / dim an iteration (Marchenko
+    and Pastur, 1967); with all rows, in single precision, `EXACT` iterations suffice.
+    The size minimises the cost of the sample's Hessian plus that of `DECADES` of
+    iterations, in passes over X. For the squared error, which shows no rows of large
+    curvature, a sample is taken only where it promises half the cost of all rows.
 
     Returns
     -------
@@ -104,34 +106,46 @@ def sample_size(f):
     float
         Estimated passes.
     """
-    if f.dim > LARGEST_FACTOR or f.n_rows < 2 * f.dim:
+    most = f.n_rows / f.dim
+    if f.dim > LARGEST_FACTOR or most < 1:
         return None, math.inf
+    whole = _single_cost(f)
+    ratios = np.geomspace(LEAST_RATIO, max(most, LEAST_RATIO), 60)
+    costs = whole * ratios / most + DECADES * math.log(10) / np.log(ratios)
+    costs[-1] = whole + EXACT
+    best = int(np.argmin(costs))
+    if f.quadratic and 2 * costs[best] > costs[-1]:
+        best = -1
+    return min(f.n_rows, int(ratios[best] * f.dim + 0.5)), float(costs[best])
+
+
+def _single_cost(f):
+    """Cost of the Hessian of all rows in single precision, in passes, as blocks."""
+    rows = f.design.rows
     blocks = f.n_columns if f.coupled else 1
-    unit = blocks * f.design.rows.gram_cost * f.dim / f.n_rows
-
-    def cost(ratio):
-        return unit * ratio + DECADES * math.log(10) / math.log(ratio)
-
-    ratios = np.geomspace(1.5, f.n_rows / f.dim, 60)
-    best = float(ratios[int(np.argmin([cost(ratio) for ratio in ratios]))])
-    return min(f.n_rows, int(best * f.dim)), cost(best)
+    return blocks * rows.gram_cost * (1.0 if rows.sparse else 0.5)
 
 
 def sampled_factor(point, size, rng):
     """Cholesky factor, in single precision, of the Hessian of a row sample at a point.
 
-    What the sample lacks on the diagonal of the whole Hessian is added, so that a rare
-    column that it misses keeps its curvature.
+    Half of the rows are drawn in proportion to their curvature, half alike. What the
+    sample lacks on the diagonal of the whole Hessian is added, so that a rare column
+    that it misses keeps its curvature.
     """
     f, h = point.objective, point.diagonal()
     sample, share = point, size / f.n_rows
     if size < f.n_rows:
-        sample = point.sample(f.sample(size, rng))
+        d = as_numpy(point.row_curvature)
+        chance = 0.5 * size * (d / d.sum() + (d > 0) / max(np.count_nonzero(d), 1))
+        chance = np.minimum(chance, 1.0)
+        rows = np.flatnonzero(rng.random(f.n_rows) < chance)
+        sample = point.sample(rows, like(1 / chance[rows], f.weights))
     missing = h - sample.diagonal()
     missing = f.xp.where(missing > 0, missing, f.xp.zeros_like(missing))
     unit = f.xp.sqrt(h + _ridge(f) + _tiny(f, h))
     factor = HessianFactor(sample, extra=missing, blocks=True, unit=unit)
-    return factor.solve, 1.0 + share * (1.0 + f.design.rows.gram_cost / 2)
+    return factor.solve, 1.0 + share * (1.0 + _single_cost(f))
 
 
 def named_inverse(specification, point, rng):

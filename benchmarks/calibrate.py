@@ -1,0 +1,93 @@
+"""Measure the speeds that the cost model of solver="auto" assumes.
+
+    python benchmarks/calibrate.py
+
+Prints each rate of `promise_learn/design/rates.py` beside what this machine does, on
+synthetic data larger than the caches. Only ratios matter to the model: a column far from
+the others is a reason to edit that file, and the table in doc/how_to_choose.md with it.
+"""
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+import scipy.sparse as sp
+from environment import machine
+
+from promise_learn.design import Design, rates
+
+
+def seconds(call, repeats):
+    """Median time of a call that has been warmed up."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def dense(n, p, rng):
+    """Centred dense design of standard normal numbers."""
+    X = rng.standard_normal((n, p))
+    return Design(X, X.mean(axis=0), intercept=True)
+
+
+def sparse(n, p, entries, rng):
+    """CSR design with the given number of nonzeros a row."""
+    columns = np.sort(rng.integers(0, p, (n, entries)), axis=1)
+    indptr = np.arange(0, n * entries + 1, entries, dtype=np.int32)
+    values = rng.standard_normal(n * entries)
+    X = sp.csr_matrix((values, columns.astype(np.int32).ravel(), indptr), shape=(n, p))
+    X.sum_duplicates()
+    return Design(X, intercept=True)
+
+
+def measure(scale, repeats):
+    """Yield the name of each rate and its value here."""
+    rng = np.random.default_rng(0)
+
+    def gram(design, unit=None):
+        d = np.ones(design.shape[0])
+        return seconds(lambda: design.gram(d, unit), repeats)
+
+    def curved(design):
+        d, v = np.ones(design.shape[0]), np.ones(design.shape[1])
+        return seconds(lambda: design.curved(d, v), repeats)
+
+    wide = dense(int(100_000 * scale), 500, rng)
+    yield "DENSE_PASS", wide.rows.nbytes / curved(wide)
+    yield "WIDE_GRAM", wide.shape[0] * 500**2 / gram(wide)
+    unit = np.ones(wide.shape[1])
+    yield "WIDE_GRAM, single", wide.shape[0] * 500**2 / gram(wide, unit)
+    narrow = dense(int(500_000 * scale), 50, rng)
+    yield "NARROW_GRAM", narrow.shape[0] * 50**2 / gram(narrow)
+    short = sparse(int(500_000 * scale), 200, 15, rng)
+    yield "SPARSE_PASS", curved(short) / short.rows.nnz
+    yield "SPARSE_GRAM", gram(short) / pairs(short)
+    long = sparse(int(500_000 * scale), 2000, 15, rng)
+    yield "SPARSE_GRAM_LARGE", gram(long) / pairs(long)
+
+
+def pairs(design):
+    """Pairs of nonzeros that share a row."""
+    return 0.5 * design.rows.nnz**2 / design.shape[0]
+
+
+def main(arguments=None):
+    """Print the table."""
+    cli = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    cli.add_argument("--scale", type=float, default=1.0, help="size of the data")
+    cli.add_argument("--repeats", type=int, default=5)
+    args = cli.parse_args(arguments)
+    print(machine())
+    print(f"{'rate':20s}{'here':>10s}{'assumed':>10s}")
+    for name, value in measure(args.scale, args.repeats):
+        assumed = getattr(rates, name.split(",")[0]) * (2 if "single" in name else 1)
+        print(f"{name:20s}{value:10.2e}{assumed:10.2e}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
