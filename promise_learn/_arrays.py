@@ -197,6 +197,17 @@ def cholesky_solve(L, B):
     return potrs(L.T, B, lower=0)[0]
 
 
+def cholesky_inverse(L):
+    """(L L')^-1 for a lower triangular L, symmetric to the last digit."""
+    if not is_numpy(L):
+        half = solve_triangular(L, identity(L.shape[0], L))
+        return half.T @ half
+    from scipy.linalg import lapack
+
+    upper = np.triu(lapack.dpotri(L.T, lower=0)[0])
+    return upper + np.triu(upper, 1).T
+
+
 def add_diagonal(A, v, overwrite=False):
     """Return A + diag(v) for a square dense A and v of shape (n,); A if it may be."""
     if not is_numpy(A):

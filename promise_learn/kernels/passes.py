@@ -268,9 +268,14 @@ def pointwise(loss, eta, y, s, r, d, work, size):
 def expand(X, lo, hi, loss, u, offset, y, s, eta, r, d, g):
     """Margins, slopes and curvatures of rows lo:hi, g += X' r; returns the loss."""
     total, work, step = 0.0, np.empty((3, BLOCK)), block_rows(X)
+    start = not np.any(u)  # of most fits: no product is needed
     for a in range(lo, hi, step):
         b = min(a + step, hi)
-        block_dot(X, a, b, u, offset, eta[a:b])
+        if start:
+            for i in range(a, b):
+                eta[i] = offset
+        else:
+            block_dot(X, a, b, u, offset, eta[a:b])
         total += pointwise(loss, eta[a:b], y[a:b], s[a:b], r[a:b], d[a:b], work, b - a)
         block_adjoint(X, a, b, r[a:b], g)
     return total

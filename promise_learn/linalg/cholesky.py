@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from .._arrays import identity, is_numpy, namespace, solve_triangular
+from .._arrays import cholesky_inverse, identity, is_numpy, namespace
 from ..kernels._threads import serial_blas
 
 N_ATTEMPTS = 6
@@ -65,8 +65,7 @@ def shifted_inverse(G, boost=1.0):
     for _ in range(N_ATTEMPTS):
         L = cholesky(eye + G / boost)
         if L is not None:
-            half = solve_triangular(L, eye)
-            return half.T @ half, boost
+            return cholesky_inverse(L), boost
         boost *= 2
     raise LinAlgError(
         "the preconditioner's matrix has no Cholesky factor: its rows hold values "

@@ -12,6 +12,7 @@ from ..preconditioners import Nystrom, SubsampledNewton, resolve_preconditioner
 
 PAPER_BATCH, PAPER_RANK, PAPER_RHO = 256, 10, 1e-3
 SMALL_RANK = 512  # rows or columns up to which the subsampled Hessian is kept whole
+GATHER = 6  # entries of a dense product in the time of one of a sparse row
 MANY_COLUMNS = 2000
 SMALL_PROBLEM = 20_000  # rows times columns
 LEVERAGE_ROWS = 32
@@ -38,11 +39,12 @@ def settings(solver, f):
     """
     n, paper = f.n_rows, solver.preset == "paper"
     batch = PAPER_BATCH if paper else _batch_size(f)
+    batch = min(n, int(named(solver.batch_size, batch)))
     sample = math.isqrt(n) if paper else _sample_size(f)
     sample = max(1, min(n, int(named(solver.hessian_batch, sample))))
     return Settings(
-        _preconditioner(solver, f, sample),
-        min(n, int(named(solver.batch_size, batch))),
+        _preconditioner(solver, f, sample, batch),
+        batch,
         sample,
         named(solver.rho, PAPER_RHO if paper else "auto"),
         named(solver.refresh, 1 if paper else "auto"),
@@ -51,13 +53,20 @@ def settings(solver, f):
 
 
 def _batch_size(f):
-    """Small enough for many steps an epoch, large enough to outweigh vector work."""
+    """Small enough for many steps an epoch, large enough to outweigh vector work.
+
+    Sparse rows are cheap beside a dense factor of order dim, which every step applies:
+    their batch grows to its cost, up to 64 steps an epoch.
+    """
     n, rows = f.n_rows, f.design.rows
     if not is_numpy(rows.X):
         return int(min(max(n / 64, 64), 4096))
     batch = 2 ** math.ceil(math.log2(max(n / 256, 1)))
     entries = max(rows.nnz / n, 1.0)
-    return int(max(min(max(batch, 16), 256), min(5 * f.dim / entries, n / 20)))
+    least = min(5 * f.dim / entries, n / 20)
+    if rows.sparse and f.dim <= MANY_COLUMNS:
+        least = max(least, min(f.dim**2 / (GATHER * entries), n / 64))
+    return int(max(min(max(batch, 16), 256), least))
 
 
 def _sample_size(f):
@@ -73,14 +82,17 @@ def _sample_size(f):
     return max(root, min(10 * root, int(n / max(f.design.rows.gram_cost, 1e-9))))
 
 
-def _preconditioner(solver, f, sample):
-    """Preconditioner specification for a sample of the given size."""
+def _preconditioner(solver, f, sample, batch):
+    """Preconditioner specification for a sample of the given size.
+
+    Each step applies it once, so dense rows are kept only where a batch has more.
+    """
     spec, paper = solver.preconditioner, solver.preset == "paper"
     if not isinstance(spec, str):
         return resolve_preconditioner(spec)
     if spec == "auto":
-        whole = min(sample, f.dim) <= SMALL_RANK and not paper
-        if f.design.rows.sparse or whole:
+        whole = min(sample, f.dim) <= min(SMALL_RANK, 2 * batch)
+        if f.design.rows.sparse or (whole and not paper):
             return SubsampledNewton()
         spec = Nystrom(max(1, min(50, sample // 2, f.dim)))
     spec = resolve_preconditioner(spec)

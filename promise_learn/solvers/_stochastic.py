@@ -28,7 +28,7 @@ class StochasticSolver(Solver):
         approximation otherwise; None runs the plain method.
     batch_size : int or "auto", default="auto"
         Rows of a stochastic gradient. "auto" is n / 256 between 16 and 256 (n / 64
-        between 64 and 4096 on a device), more where rows are very sparse.
+        between 64 and 4096 on a device), and more where rows are sparse, up to n / 64.
     hessian_batch : int or "auto", default="auto"
         Rows of a Hessian estimate. "auto" is 10 sqrt(n), fewer where they would cost
         more than a pass over X, sqrt(n) beyond 2000 columns.
