@@ -3,8 +3,9 @@
     python benchmarks/calibrate.py
 
 Prints each rate of `promise_learn/design/rates.py` beside what this machine does, on
-synthetic data larger than the caches. Only ratios matter to the model: a column far from
-the others is a reason to edit that file, and the table in doc/how_to_choose.md with it.
+synthetic data larger than the caches. Only ratios matter to the model: a rate far from
+the others is a reason to edit that file, and with it the table in
+doc/how_to_choose.md.
 """
 
 import argparse

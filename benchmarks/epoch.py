@@ -2,8 +2,8 @@
 
     python benchmarks/epoch.py
 
-A read is a plain sum over the stored entries, compiled, in the same number of threads: one
-for an epoch, whose steps follow each other, all for a pass.
+A read is a plain sum over the stored entries, compiled, in the same number of threads:
+one for an epoch, whose steps follow each other, all for a pass.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 Fits every problem of a suite under Python's profiler, and divides the time by what it
 was spent on. "overhead" is all that is neither a kernel over X, a dense factor nor
-scikit-learn's own validation: what a user pays beside the work. The profiler itself makes
+scikit-learn's own validation: what a user pays beside the work. The profiler makes
 Python look two or three times slower than it is, so the last column is the whole fit
 without it.
 """

@@ -1,6 +1,7 @@
 """The benchmark scripts run, and judge every library by an objective of their own."""
 
 import csv
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -219,3 +220,13 @@ def test_memory_of_a_fit_is_measured_in_a_process_of_its_own():
     assert_allclose(result["bytes"], 2e7, rtol=0.02)
     assert 0 < result["extra"] < 1e9
     assert result["solver"] == "direct"
+
+
+def test_documented_rates_are_those_of_the_cost_model():
+    from promise_learn.design import rates
+
+    page = (Path(__file__).parents[1] / "doc" / "how_to_choose.md").read_text()
+    documented = dict(re.findall(r"\| `([A-Z_]+)` \| ([0-9.e+-]+) \|", page))
+    assert len(documented) == 6
+    for name, value in documented.items():
+        assert float(value) == getattr(rates, name)

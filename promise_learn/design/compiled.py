@@ -89,7 +89,7 @@ class CompiledRows(Rows):
     def curved(self, d, v, offset):
         """X' t and the sum of t over rows, where t = d * (X v + offset)."""
         if v.ndim > 1:
-            return super().curved(d, v, offset)
+            return self._block_curved(d, v, offset)
         from ..kernels import passes
 
         X, v, offset = self.kernel_view, np.ascontiguousarray(v), float(offset)
@@ -152,6 +152,19 @@ class DenseRows(CompiledRows):
     def _block_adjoint(self, R):
         R = R.astype(self.X.dtype, copy=False)
         return (self.X.T @ R).astype(float, copy=False)
+
+    def _block_curved(self, d, V, offset):
+        """As `curved`, on blocks of rows, so that no (n, K) array is held."""
+        n, dtype = self.shape[0], self.X.dtype
+        V = V.astype(dtype, copy=False)
+        out, total = np.zeros(V.shape), np.zeros(V.shape[1])
+        step = max(1024, self.GRAM_BLOCK_BYTES // (8 * max(self.shape[1], 1)))
+        for lo in range(0, n, step):
+            X = self.X[lo : lo + step]
+            t = (X @ V + offset) * d[lo : lo + step, None]
+            total += t.sum(axis=0)
+            out += X.T @ t.astype(dtype, copy=False)
+        return out, total
 
     def gram(self, d, shift, intercept, factor=None):
         """Z' diag(d) Z; see `Rows.gram`."""
@@ -256,6 +269,18 @@ class SparseRows(CompiledRows):
             (self.shape[1], R.shape[1]),
             2 * self.nnz * R.shape[1],
         )[0]
+
+    def _block_curved(self, d, V, offset):
+        from ..kernels import grams
+
+        X, V = self.kernel_view, np.ascontiguousarray(V, float)
+        offset = np.full(V.shape[1], offset)
+        G, _ = self._accumulate(
+            lambda lo, hi, G: grams.sparse_block_curved(X, lo, hi, d, V, offset, G),
+            (self.shape[1] + 1, V.shape[1]),
+            2 * self.nnz * V.shape[1],
+        )
+        return G[:-1], G[-1]
 
     def gram(self, d, shift, intercept, factor=None):
         """Z' diag(d) Z by the rows' nonzeros; see `Rows.gram`."""

@@ -126,8 +126,8 @@ class Rows:
     def gram(self, d, shift, intercept, factor=None):
         """Z' diag(d) Z for Z = X - 1 shift', with a column of ones if asked for.
 
-        With a ``factor`` (dim,) of every column, in single precision: half the time, and
-        enough for a preconditioner where the factors make the columns alike.
+        With a ``factor`` (dim,) of every column, in single precision: half the time,
+        and enough for a preconditioner where the factors make the columns alike.
         """
         dim = self.shape[1] + int(intercept)
         G = self.zeros((dim, dim))

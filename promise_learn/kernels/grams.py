@@ -164,3 +164,28 @@ def sparse_block_adjoint(X, lo, hi, R, G):
             for c in range(R.shape[1]):
                 G[j, c] += x * R[i, c]
     return 0.0
+
+
+@jit
+def sparse_block_curved(X, lo, hi, d, V, offset, G):
+    """Add X' t, and in a last row the sum of t, over rows lo:hi of a CSR X.
+
+    t = d * (X V + offset) for a dense (p, K) V; G is (p + 1, K).
+    """
+    p, t = V.shape[0], np.empty(V.shape[1])
+    for i in range(lo, hi):
+        start, end = np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])
+        for c in range(t.shape[0]):
+            t[c] = offset[c]
+        for k in range(start, end):
+            x, j = X.values[k], X.indices[k]
+            for c in range(t.shape[0]):
+                t[c] += x * V[j, c]
+        for c in range(t.shape[0]):
+            t[c] *= d[i]
+            G[p, c] += t[c]
+        for k in range(start, end):
+            x, j = X.values[k], X.indices[k]
+            for c in range(t.shape[0]):
+                G[j, c] += x * t[c]
+    return 0.0

@@ -8,6 +8,7 @@ ROWS_PER_UNKNOWN = 4
 LEAST_ROWS = 1000
 GROWTH = 8
 STEPS = 15
+LARGE = 256e6  # bytes of X
 
 
 def growing_samples(f, w, rng):
@@ -18,7 +19,7 @@ def growing_samples(f, w, rng):
     penalty is kept (`Objective.subset`), which keeps a small sample from overfitting. A
     sample that lacks a class is passed over: its minimum is at infinity. Nothing is
     yielded where w is not zero (a warm start knows better) or where the rows are too
-    few for this to pay.
+    few for this to pay. A sample is a copy, and at most an eighth of a large X.
 
     Parameters
     ----------
@@ -31,7 +32,8 @@ def growing_samples(f, w, rng):
     size = max(ROWS_PER_UNKNOWN * unknowns, LEAST_ROWS)
     if f.quadratic or bool(f.xp.any(w != 0)):
         return
-    while 3 * size <= f.n_rows:
+    most = f.n_rows // (8 if f.design.rows.nbytes > LARGE else 3)
+    while size <= most:
         rows = f.sample(size, rng)
         labels = np.unique(as_numpy(take(f.y, rows)))
         if len(labels) >= (f.n_columns if f.coupled else 2):

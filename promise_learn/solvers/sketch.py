@@ -178,9 +178,9 @@ def _tiny(f, h):
 def _largest_rank(f):
     """Rank up to which a sketch, seven blocks of rank columns at its peak, may grow.
 
-    That is `SKETCH_BYTES`, or twice X and 150 vectors where that is more.
+    That is `SKETCH_BYTES`, or an eighth of X and 150 vectors where that is more.
     """
-    room = max(SKETCH_BYTES, 2 * f.design.rows.nbytes + 150 * 8 * f.dim)
+    room = max(SKETCH_BYTES, f.design.rows.nbytes / 8 + 150 * 8 * f.dim)
     return min(f.dim, MAX_RANK, max(START_RANK, int(room / (7 * 8 * f.dim))))
 
 
