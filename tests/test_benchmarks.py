@@ -2,6 +2,8 @@
 
 import csv
 import re
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -230,3 +232,28 @@ def test_documented_rates_are_those_of_the_cost_model():
     assert len(documented) == 6
     for name, value in documented.items():
         assert float(value) == getattr(rates, name)
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "expected"),
+    [
+        ("calibrate", ["--scale", "0.002", "--repeats", "1"], "SPARSE_GRAM_LARGE"),
+        ("epoch", ["--scale", "0.005", "--repeats", "1"], "CSR"),
+        ("regret", ["--suite", "smoke", "--rounds", "1"], "diabetes"),
+    ],
+)
+def test_measuring_scripts_print_machine_and_table(script, arguments, expected, capsys):
+    import_module(script).main(arguments)
+    printed = capsys.readouterr().out
+    assert f"numpy {np.__version__}" in printed
+    assert expected in printed
+
+
+def test_profile_runs_beside_the_module_of_its_name():
+    command = [sys.executable, str(BENCHMARKS / "profile.py"), "--suite", "smoke"]
+    done = subprocess.run(
+        [*command, "--repeats", "1"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert "overhead" in done.stdout
+    assert "diabetes" in done.stdout

@@ -197,6 +197,15 @@ def test_a_damaged_cache_costs_a_compilation_only(content, monkeypatch, tmp_path
     assert hits(fresh(monkeypatch, tmp_path), C) == 0
 
 
+def test_a_cache_of_names_that_are_gone_is_emptied(monkeypatch, tmp_path):
+    """As after an upgrade that moves or drops a type of the kernels."""
+    hits(fresh(monkeypatch, tmp_path), C)
+    for path in tmp_path.rglob("*.nbi"):
+        path.write_bytes(b"cpromise_learn.kernels.passes\nMissing\n.")
+    assert hits(fresh(monkeypatch, tmp_path), C) == 0
+    assert hits(fresh(monkeypatch, tmp_path), C) == 1
+
+
 def test_a_cache_folder_that_goes_away_costs_a_compilation_only(monkeypatch, tmp_path):
     kernel = fresh(monkeypatch, tmp_path / "cache")
     shutil.rmtree(tmp_path / "cache")

@@ -200,6 +200,44 @@ def test_gram_is_summed_over_blocks_of_rows(storage, monkeypatch):
     assert_array_equal(gram, gram.T)
 
 
+@pytest.mark.parametrize("p", [1, 63, 64, 127, 140])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("storage", ["C", "F", "csr_array"])
+def test_gram_of_any_width(storage, dtype, p):
+    """Kernels of our own up to 128 columns, BLAS beyond; with units, float32."""
+    X, rng = half_empty(301, p, dtype=dtype), np.random.default_rng(0)
+    shift = np.zeros(p) if storage == "csr_array" else rng.standard_normal(p)
+    Z = np.column_stack([X.astype(float) - shift, np.ones(301)])
+    d, unit = rng.random(301), rng.uniform(1e-3, 1e3, p + 1)
+    expected = Z.T @ (d[:, None] * Z)
+    design = Design(store(X, storage), shift, intercept=True)
+    top = np.abs(expected).max()
+    assert_allclose(design.gram(d), expected, 0, 1e-13 * top)
+    single = design.gram(d, unit)
+    assert single.dtype == np.float32
+    scaled = expected / np.outer(unit, unit)
+    size = np.sqrt(np.diag(scaled))
+    # sums of 301 terms in float32, each relative to the sizes of its two columns
+    assert_allclose(
+        single / np.outer(size, size), scaled / np.outer(size, size), 0, 5e-6
+    )
+
+
+@STORAGES
+def test_curved_block_is_a_column_at_a_time(storage, tmp_path, rng):
+    design = Design(store(half_empty(N, P), storage, tmp_path), SHIFT, intercept=True)
+    d, V = rng.random(N), rng.standard_normal((P + 1, 3))
+    columns = [design.curved(d, V[:, k]) for k in range(3)]
+    assert_allclose(design.curved(d, V), np.column_stack(columns), 1e-12, 1e-12)
+
+
+def test_row_squares():
+    X, v = half_empty(N, P), RNG.random(P)
+    for storage in ("C", "csr_array"):
+        rows = Design(store(X, storage)).rows
+        assert_allclose(rows.row_squares(v), X**2 @ v, 1e-13)
+
+
 def test_root_of_centred_sparse_rows_says_what_to_do():
     design = Design(sparse.csr_array(half_empty(N, P)), SHIFT, intercept=True)
     with pytest.raises(ValueError, match="shift=None"):

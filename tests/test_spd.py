@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from promise_learn._arrays import as_numpy
 from promise_learn.linalg import spd
-from promise_learn.linalg.spd import Factor
+from promise_learn.linalg.spd import Factor, single_factor
 
 
 @pytest.fixture
@@ -125,3 +125,25 @@ def test_strict_namespace_gives_the_same_numbers(rng):
         g[0] += 1.0
         missed = Factor(xp.asarray(H)).missed(xp.asarray(g))
         assert missed == pytest.approx(Factor(H).missed(g), rel=1e-6)
+
+
+# ------------------------------------------------------------------ single precision
+
+
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e200])
+def test_single_factor_solves_right_hand_sides_of_any_size(size, rng):
+    H, unit = gram(200, 20, 3), np.logspace(-3, 3, 20)
+    G = size * rng.standard_normal((20, 2)) * unit[:, None]
+    S = (H / np.outer(unit, unit)).astype(np.float32)
+    solved = single_factor(S, unit).solve(G)
+    expected = np.linalg.solve(H, G)
+    error = np.abs((solved - expected) * unit[:, None]).max()
+    # eps of float32 times a condition of about four
+    assert error <= 2e-6 * np.abs(expected * unit[:, None]).max()
+
+
+@pytest.mark.parametrize("smallest", [-1e-3, 0.0, 1e-7])
+def test_single_factor_is_refused_where_it_means_nothing(smallest):
+    S = np.eye(5, dtype=np.float32)
+    S[3, 3] = smallest
+    assert single_factor(S, np.ones(5)) is None

@@ -135,3 +135,25 @@ FORK = """
 def test_searches_threads_and_forks_give_the_same_bits(layer):
     forks = sys.platform == "linux"  # macOS libraries do not survive a fork
     run_script(SCRIPT + FORK * forks, NUMBA_THREADING_LAYER=layer)
+
+
+def test_serial_blas_gives_the_limits_back_to_threads_that_overlap():
+    from concurrent.futures import ThreadPoolExecutor
+
+    from promise_learn.kernels._threads import _controller, serial_blas
+
+    def limits():
+        return [library.num_threads for library in _controller().lib_controllers]
+
+    def turn(_):
+        with serial_blas():
+            return max(
+                library.num_threads
+                for library in _controller().lib_controllers
+                if library.user_api == "blas"
+            )
+
+    before = limits()
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(turn, range(40))) == {1}
+    assert limits() == before

@@ -140,11 +140,11 @@ class DenseRows(CompiledRows):
     @property
     def kernel_view(self):
         """X as the kernels take it."""
-        from ..kernels import passes
+        from ..kernels import blocks
 
         if self.X.flags.f_contiguous and not self.X.flags.c_contiguous:
-            return passes.Columns(passes.read_only(self.X.T))
-        return passes.read_only(self.X)
+            return blocks.Columns(blocks.read_only(self.X.T))
+        return blocks.read_only(self.X)
 
     def _block_dot(self, U):
         return (self.X @ U.astype(self.X.dtype, copy=False)).astype(float, copy=False)
@@ -235,9 +235,9 @@ class SparseRows(CompiledRows):
     @property
     def kernel_view(self):
         """X as the kernels take it."""
-        from ..kernels import passes
+        from ..kernels import blocks
 
-        return passes.sparse_view(self.X)
+        return blocks.sparse_view(self.X)
 
     def row_squares(self, v):
         """Sum over columns of x_ij^2 v_j, for every row."""

@@ -22,23 +22,30 @@ _UNREADABLE = OSError, EOFError, UnpicklingError
 
 
 class _Cache(FunctionCache):
-    """Numba's cache on disk, with three flaws mended.
+    """Numba's cache on disk, with four flaws mended.
 
     Numba notices changes in a function's own file only, not in what it calls: here
     another version of any file of this folder is another key. Processes that save at
     the same time may file one signature's code under another's key: what comes back is
     checked. A file that cannot be read or written, of another user or on a full disk,
-    costs a compilation, not an error.
+    costs a compilation, not an error; and so does one of an older version of the
+    package, which is emptied.
     """
 
     def _index_key(self, sig, codegen):
         return (*super()._index_key(sig, codegen), _VERSION)
 
     def load_overload(self, sig, target_context):
-        with suppress(*_UNREADABLE):
+        try:
             found = super().load_overload(sig, target_context)
-            if found is not None and found.signature.args == tuple(sig):
-                return found
+        except (AttributeError, ImportError):  # it names what is no longer there
+            with suppress(OSError):
+                self.flush()
+            return None
+        except _UNREADABLE:
+            return None
+        if found is not None and found.signature.args == tuple(sig):
+            return found
         return None
 
     def save_overload(self, sig, data):

@@ -1,178 +1,20 @@
 """Compiled passes over contiguous rows of X: one read of X a pass.
 
 A pass walks over its rows in blocks that stay in cache: margins of the block, pointwise
-loss, then the block's share of the adjoint product. X is an array, or a `Columns` or
-`Sparse` tuple; the block verbs have one body for each. Vectors are float64 whatever the
+loss, then the block's share of the adjoint product. Vectors are float64 whatever the
 type of X, so float32 data lose no accuracy in the sums.
 
 Imported only inside functions: importing this module imports Numba.
 """
 
 import math
-from collections import namedtuple
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from ._jit import jit
+from .blocks import BLOCK, block_adjoint, block_dot, block_rows, block_squares
 
 SQUARED, LOGISTIC = 0, 1
-BLOCK = 256
-CACHED = 16384  # entries of a block of dense rows, to be read twice
-
-Sparse = namedtuple("Sparse", "indptr indices values")
-Sparse.__doc__ = "CSR; unsigned indices, which compiled code need not check for a sign."
-
-
-def sparse_view(X):
-    """CSR matrix as the kernels take it."""
-    indptr, indices = (x.view(f"u{x.itemsize}") for x in (X.indptr, X.indices))
-    return Sparse(*map(read_only, (indptr, indices, X.data)))
-
-
-def read_only(x):
-    """View that cannot be written, so that kernels are compiled once for both kinds."""
-    view = np.asarray(x).view()
-    view.flags.writeable = False
-    return view
-
-
-Columns = namedtuple("Columns", "values")
-Columns.__doc__ = "Column-major X by its transpose, a row-major (p, n) array."
-
-
-def block_rows(X):
-    """Rows of a block: as many as stay in cache between its two reads."""
-    raise TypeError("compiled code only")
-
-
-def block_dot(X, lo, hi, u, offset, eta):
-    """eta[:hi - lo] = X[lo:hi] u + offset."""
-    raise TypeError("compiled code only")
-
-
-def block_adjoint(X, lo, hi, r, g):
-    """Add X[lo:hi]' r[:hi - lo] to g."""
-    raise TypeError("compiled code only")
-
-
-def block_squares(X, lo, hi, r, shift, g):
-    """Add (Z * Z)' r[:hi - lo] to g, Z = X[lo:hi] - shift; CSR rows are not shifted."""
-    raise TypeError("compiled code only")
-
-
-def _by_storage(X, sparse, columns, rows):
-    if not isinstance(X, types.BaseNamedTuple):
-        return rows
-    return sparse if "indptr" in X.fields else columns
-
-
-@overload(block_rows)
-def _(X):
-    def largest(X):
-        return BLOCK
-
-    def rows(X):
-        return min(BLOCK, max(8, CACHED // max(X.shape[1], 1)))
-
-    return _by_storage(X, largest, largest, rows)
-
-
-@overload(block_dot)
-def _(X, lo, hi, u, offset, eta):
-    def sparse(X, lo, hi, u, offset, eta):
-        two = np.uint64(2)
-        for i in range(lo, hi):
-            start, end = np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])
-            even, odd = 0.0, 0.0  # two chains: a sum has to wait for the one before
-            for pair in range((end - start) // two):
-                k = start + two * pair
-                even += X.values[k] * u[X.indices[k]]
-                odd += X.values[k + np.uint64(1)] * u[X.indices[k + np.uint64(1)]]
-            if (end - start) % two:
-                last = end - np.uint64(1)
-                even += X.values[last] * u[X.indices[last]]
-            eta[i - lo] = even + odd + offset
-
-    def columns(X, lo, hi, u, offset, eta):
-        p, size = X.values.shape[0], hi - lo
-        eta[:size] = offset
-        whole = p - p % 4
-        for j in range(0, whole, 4):
-            a, b = X.values[j, lo:hi], X.values[j + 1, lo:hi]
-            c, d = X.values[j + 2, lo:hi], X.values[j + 3, lo:hi]
-            for i in range(size):
-                eta[i] += (
-                    a[i] * u[j] + b[i] * u[j + 1] + c[i] * u[j + 2] + d[i] * u[j + 3]
-                )
-        for j in range(whole, p):
-            a = X.values[j, lo:hi]
-            for i in range(size):
-                eta[i] += a[i] * u[j]
-
-    def rows(X, lo, hi, u, offset, eta):
-        for i in range(lo, hi):
-            total = 0.0
-            for j in range(X.shape[1]):
-                total += X[i, j] * u[j]
-            eta[i - lo] = total + offset
-
-    return _by_storage(X, sparse, columns, rows)
-
-
-@overload(block_adjoint)
-def _(X, lo, hi, r, g):
-    def sparse(X, lo, hi, r, g):
-        for i in range(lo, hi):
-            scale = r[i - lo]
-            for k in range(np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])):
-                g[X.indices[k]] += scale * X.values[k]
-
-    def columns(X, lo, hi, r, g):
-        for j in range(X.values.shape[0]):
-            x, total = X.values[j, lo:hi], 0.0
-            for i in range(hi - lo):
-                total += r[i] * x[i]
-            g[j] += total
-
-    def rows(X, lo, hi, r, g):
-        whole = hi - (hi - lo) % 4
-        for i in range(lo, whole, 4):
-            a, b, c, d = r[i - lo], r[i - lo + 1], r[i - lo + 2], r[i - lo + 3]
-            for j in range(X.shape[1]):
-                g[j] += (
-                    X[i, j] * a + X[i + 1, j] * b + X[i + 2, j] * c + X[i + 3, j] * d
-                )
-        for i in range(whole, hi):
-            for j in range(X.shape[1]):
-                g[j] += X[i, j] * r[i - lo]
-
-    return _by_storage(X, sparse, columns, rows)
-
-
-@overload(block_squares)
-def _(X, lo, hi, r, shift, g):
-    def sparse(X, lo, hi, r, shift, g):
-        for i in range(lo, hi):
-            scale = r[i - lo]
-            for k in range(np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])):
-                g[X.indices[k]] += scale * X.values[k] * X.values[k]
-
-    def columns(X, lo, hi, r, shift, g):
-        for j in range(X.values.shape[0]):
-            x, total = X.values[j, lo:hi], 0.0
-            for i in range(hi - lo):
-                total += r[i] * (x[i] - shift[j]) ** 2
-            g[j] += total
-
-    def rows(X, lo, hi, r, shift, g):
-        for i in range(lo, hi):
-            for j in range(X.shape[1]):
-                g[j] += r[i - lo] * (X[i, j] - shift[j]) ** 2
-
-    return _by_storage(X, sparse, columns, rows)
-
 
 # exp and log1p in plain arithmetic, and loops that touch few arrays, so that the
 # compiler turns them into vector instructions: exp(-a) = 2^-k exp(-f) with a = k log 2
