@@ -32,8 +32,9 @@ class NewtonCG(Solver):
     ----------
     preconditioner : str, Preconditioner or None, default="auto"
         "auto" is the Cholesky factor of the Hessian of a row sample where that is small
-        enough, else "nystrom": the Nystrom approximation of the whole Hessian, of
-        adaptive rank, on equilibrated columns.
+        enough; else the rows of large leverage and the diagonal of the others where X
+        is very sparse; else "nystrom": the Nystrom approximation of the whole Hessian,
+        of adaptive rank, on equilibrated columns.
     max_cg : int, default=500
         CG iterations a Newton step.
 

@@ -21,8 +21,10 @@ class PCG(Solver):
     Parameters
     ----------
     preconditioner : str, Preconditioner or None, default="auto"
-        "auto" is the Cholesky factor of the Hessian of a row sample where that is small
-        enough, else "nystrom"; None is plain conjugate gradients.
+        "auto" is the Cholesky factor of the Hessian of all rows or a sample, in single
+        precision, where that is small enough; else the rows of large leverage and the
+        diagonal of the others where X is very sparse; else "nystrom". None is plain
+        conjugate gradients.
 
     Raises
     ------
