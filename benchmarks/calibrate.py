@@ -13,8 +13,8 @@ import statistics
 import time
 
 import numpy as np
-import scipy.sparse as sp
 from environment import machine
+from problems import random_csr
 
 from promise_learn.design import Design, rates
 
@@ -36,16 +36,6 @@ def dense(n, p, rng):
     return Design(X, X.mean(axis=0), intercept=True)
 
 
-def sparse(n, p, entries, rng):
-    """CSR design with the given number of nonzeros a row."""
-    columns = np.sort(rng.integers(0, p, (n, entries)), axis=1)
-    indptr = np.arange(0, n * entries + 1, entries, dtype=np.int32)
-    values = rng.standard_normal(n * entries)
-    X = sp.csr_matrix((values, columns.astype(np.int32).ravel(), indptr), shape=(n, p))
-    X.sum_duplicates()
-    return Design(X, intercept=True)
-
-
 def measure(scale, repeats):
     """Yield the name of each rate and its value here."""
     rng = np.random.default_rng(0)
@@ -65,10 +55,10 @@ def measure(scale, repeats):
     yield "WIDE_GRAM, single", wide.shape[0] * 500**2 / gram(wide, unit)
     narrow = dense(int(500_000 * scale), 50, rng)
     yield "NARROW_GRAM", narrow.shape[0] * 50**2 / gram(narrow)
-    short = sparse(int(500_000 * scale), 200, 15, rng)
+    short = Design(random_csr(int(500_000 * scale), 200, 15, rng), intercept=True)
     yield "SPARSE_PASS", curved(short) / short.rows.nnz
     yield "SPARSE_GRAM", gram(short) / pairs(short)
-    long = sparse(int(500_000 * scale), 2000, 15, rng)
+    long = Design(random_csr(int(500_000 * scale), 2000, 15, rng), intercept=True)
     yield "SPARSE_GRAM_LARGE", gram(long) / pairs(long)
 
 

@@ -15,12 +15,13 @@ import numpy as np
 import scipy.sparse as sp
 from environment import machine
 from numba import njit
+from problems import random_csr
 
 from promise_learn.design import Design
 from promise_learn.kernels import _threads
 from promise_learn.losses import Logistic
 from promise_learn.objective import Objective
-from promise_learn.solvers import SketchySAGA
+from promise_learn.solvers import SketchySAGA, sketchy_saga
 from promise_learn.solvers._stochastic import StochasticRun
 
 CASES = {
@@ -59,11 +60,7 @@ def problem(n, p, entries, dtype):
     if entries is None:
         X = rng.standard_normal((n, p)).astype(dtype)
     else:
-        columns = np.sort(rng.integers(0, p, (n, entries)), axis=1).astype(np.int32)
-        indptr = np.arange(0, n * entries + 1, entries, dtype=np.int32)
-        values = rng.standard_normal(n * entries).astype(dtype)
-        X = sp.csr_matrix((values, columns.ravel(), indptr), shape=(n, p))
-        X.sum_duplicates()
+        X = random_csr(n, p, entries, rng, dtype)
     y = rng.choice([-1.0, 1.0], n)
     penalty = np.full(p, 1 / n)
     return Objective(Design(X), y, Logistic(), np.full(n, 1 / n), penalty, (p,)), X
@@ -77,8 +74,6 @@ def epoch_of(f):
         def sweep(self, *arguments, **options):
             captured["sweep"] = functools.partial(super().sweep, *arguments, **options)
             return captured["sweep"]()
-
-    from promise_learn.solvers import sketchy_saga
 
     original, sketchy_saga.StochasticRun = sketchy_saga.StochasticRun, Watched
     steps = solver.iterate(f, f.zeros(), np.random.default_rng(0))

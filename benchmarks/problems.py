@@ -18,6 +18,7 @@ from sklearn import datasets
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from promise_learn import LogisticRegression, Ridge
 from promise_learn.datasets import load_libsvm, make_ill_conditioned
 
 OPENERS = {"": open, ".xz": lzma.open, ".bz2": bz2.open, ".gz": gzip.open}
@@ -127,6 +128,24 @@ def load(spec):
     else:
         y = (y - y.mean()) / y.std()
     return Problem(spec.name, spec.task, X, y, spec.strength / len(y))
+
+
+def estimator(problem, solver="auto"):
+    """Our estimator of a problem, with a solver by name."""
+    n, options = problem.X.shape[0], {"solver": solver, "random_state": 0}
+    if problem.task == "logistic":
+        return LogisticRegression(C=1 / (n * problem.mu), **options)
+    return Ridge(alpha=n * problem.mu, **options)
+
+
+def random_csr(n, p, entries, rng, dtype="float64"):
+    """CSR matrix with standard normal nonzeros, about the given number a row."""
+    columns = np.sort(rng.integers(0, p, (n, entries)), axis=1).astype(np.int32)
+    indptr = np.arange(0, n * entries + 1, entries, dtype=np.int32)
+    values = rng.standard_normal(n * entries).astype(dtype)
+    X = sparse.csr_matrix((values, columns.ravel(), indptr), shape=(n, p))
+    X.sum_duplicates()
+    return X
 
 
 def _read(spec):

@@ -22,9 +22,7 @@ import cProfile  # noqa: E402
 import pstats  # noqa: E402
 
 from environment import machine  # noqa: E402
-from problems import SUITES, load  # noqa: E402
-
-import promise_learn as pl  # noqa: E402
+from problems import SUITES, estimator, load  # noqa: E402
 
 PARTS = {
     "passes": ("passes.py", "_rows_numba.py", "kernels/rows.py"),
@@ -41,14 +39,6 @@ def part(function):
         if any(mark in file or mark == name for mark in marks):
             return label
     return "overhead"
-
-
-def estimator(problem):
-    """Our default estimator of a problem."""
-    n, mu = problem.X.shape[0], problem.mu
-    if problem.task == "logistic":
-        return pl.LogisticRegression(C=1 / (n * mu), random_state=0)
-    return pl.Ridge(alpha=n * mu, random_state=0)
 
 
 def divide(problem, repeats):

@@ -15,22 +15,12 @@ import time
 import warnings
 
 from environment import machine
-from problems import SUITES, load
+from problems import SUITES, estimator, load
 from sklearn.exceptions import ConvergenceWarning
 
-import promise_learn as pl
 from promise_learn.solvers import SOLVERS
 
 PATIENCE, LEAST = 5.0, 2.0  # times the seconds of "auto", and seconds
-
-
-def estimator(problem, solver):
-    """Our estimator of a problem with a named solver."""
-    n, mu = problem.X.shape[0], problem.mu
-    options = {"solver": solver, "random_state": 0}
-    if problem.task == "logistic":
-        return pl.LogisticRegression(C=1 / (n * mu), **options)
-    return pl.Ridge(alpha=n * mu, **options)
 
 
 def seconds(problem, solver):

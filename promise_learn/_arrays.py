@@ -79,6 +79,13 @@ def normal(rng, shape, X):
     return like(rng.standard_normal(shape), X)
 
 
+def read_only(x):
+    """View that cannot be written, so that kernels are compiled once for both kinds."""
+    view = np.asarray(x).view()
+    view.flags.writeable = False
+    return view
+
+
 def take(x, rows):
     """Rows of a vector, matrix or row block at the given host indices."""
     if is_numpy(x) or is_sparse(x):

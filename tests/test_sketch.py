@@ -130,3 +130,11 @@ def test_sample_of_a_ridge_regression_must_promise_half_the_cost():
     size, cost = sketch.sample_size(many)
     assert size < 100_000
     assert cost < 0.5 * many.design.rows.gram_cost
+
+
+def test_sample_where_all_curvature_has_underflowed():
+    f, _ = concentrated()
+    point = f.expand(np.append(np.full(40, 1e6), 0.0))
+    point._curvature[:] = 0.0
+    inverse, _ = sketch.sampled_factor(point, 20 * f.dim, np.random.default_rng(0))
+    assert np.isfinite(inverse(point.gradient)).all()

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from .._arrays import is_numpy, is_sparse
+from .._arrays import is_numpy, is_sparse, read_only
 from . import rates
 from .rows import Rows, scaled_single
 
@@ -140,11 +140,11 @@ class DenseRows(CompiledRows):
     @property
     def kernel_view(self):
         """X as the kernels take it."""
+        if not self.X.flags.f_contiguous or self.X.flags.c_contiguous:
+            return read_only(self.X)
         from ..kernels import blocks
 
-        if self.X.flags.f_contiguous and not self.X.flags.c_contiguous:
-            return blocks.Columns(blocks.read_only(self.X.T))
-        return blocks.read_only(self.X)
+        return blocks.Columns(read_only(self.X.T))
 
     def _block_dot(self, U):
         return (self.X @ U.astype(self.X.dtype, copy=False)).astype(float, copy=False)

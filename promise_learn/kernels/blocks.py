@@ -10,6 +10,8 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from .._arrays import read_only
+
 BLOCK = 256
 CACHED = 16384  # entries of a block of dense rows, to be read twice
 
@@ -21,13 +23,6 @@ def sparse_view(X):
     """CSR matrix as the kernels take it."""
     indptr, indices = (x.view(f"u{x.itemsize}") for x in (X.indptr, X.indices))
     return Sparse(*map(read_only, (indptr, indices, X.data)))
-
-
-def read_only(x):
-    """View that cannot be written, so that kernels are compiled once for both kinds."""
-    view = np.asarray(x).view()
-    view.flags.writeable = False
-    return view
 
 
 Columns = namedtuple("Columns", "values")

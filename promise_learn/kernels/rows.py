@@ -22,7 +22,7 @@ from functools import cache
 
 import numpy as np
 
-from .._arrays import cast, column, is_numpy, is_sparse, namespace, take
+from .._arrays import cast, column, is_numpy, is_sparse, namespace, read_only, take
 
 SQUARED, LOGISTIC, MULTINOMIAL = 0, 1, 2
 
@@ -54,10 +54,10 @@ def row_view(X, shift, scale):
     if not is_numpy(X):
         return Dense(X, shift, scale)
     if is_sparse(X):
-        return Sparse(*map(_read_only, (X.indptr, X.indices, X.data)), shift, scale)
+        return Sparse(*map(read_only, (X.indptr, X.indices, X.data)), shift, scale)
     if X.nbytes <= COPY:
         X = np.ascontiguousarray(X)
-    return Dense(_read_only(X), shift, scale)
+    return Dense(read_only(X), shift, scale)
 
 
 def factor_view(t, Y, M):
@@ -68,12 +68,6 @@ def factor_view(t, Y, M):
     if is_numpy(Y):
         Y, M = np.ascontiguousarray(Y), np.ascontiguousarray(M)
     return Factors(t, Y, M)
-
-
-def _read_only(x):
-    view = np.asarray(x).view()
-    view.flags.writeable = False
-    return view
 
 
 def epoch_order(n, row_bytes, batch_size, rng):

@@ -20,8 +20,8 @@ def cholesky(K):
 def factor(K, overwrite=False):
     """Lower Cholesky factor of a symmetric matrix, None when there is none.
 
-    NumPy and CuPy differ in how they say so: an error code there, NaN here. With
-    ``overwrite`` a row-major K on the host may be used for the factor.
+    LAPACK says so by an error code, CuPy by NaN. With ``overwrite`` a row-major K on
+    the host may be used for the factor.
     """
     xp = namespace(K)
     if is_numpy(K):

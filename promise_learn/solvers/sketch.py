@@ -137,7 +137,9 @@ def sampled_factor(point, size, rng):
     sample, share = point, size / f.n_rows
     if size < f.n_rows:
         d = as_numpy(point.row_curvature)
-        chance = 0.5 * size * (d / d.sum() + (d > 0) / max(np.count_nonzero(d), 1))
+        weighted = as_numpy(f.weights) > 0  # curvature may underflow in all rows
+        alike = weighted / np.count_nonzero(weighted)
+        chance = 0.5 * size * (d / (d.sum() or 1.0) + alike)
         chance = np.minimum(chance, 1.0)
         rows = np.flatnonzero(rng.random(f.n_rows) < chance)
         sample = point.sample(rows, like(1 / chance[rows], f.weights))
