@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from ._warmup import warmup
     from .logistic import LogisticRegression
     from .plotting import ConvergenceDisplay
+    from .random_features import (
+        RandomFeatures,
+        RandomFeaturesClassifier,
+        RandomFeaturesRegressor,
+    )
     from .ridge import Ridge, RidgeClassifier
 
 __version__: str
@@ -19,6 +24,9 @@ __version__: str
 __all__ = [
     "ConvergenceDisplay",
     "LogisticRegression",
+    "RandomFeatures",
+    "RandomFeaturesClassifier",
+    "RandomFeaturesRegressor",
     "Ridge",
     "RidgeClassifier",
     "datasets",
@@ -31,6 +39,9 @@ __all__ = [
 _HOME = {
     "ConvergenceDisplay": "plotting",
     "LogisticRegression": "logistic",
+    "RandomFeatures": "random_features",
+    "RandomFeaturesClassifier": "random_features",
+    "RandomFeaturesRegressor": "random_features",
     "Ridge": "ridge",
     "RidgeClassifier": "ridge",
     "warmup": "_warmup",

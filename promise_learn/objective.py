@@ -174,8 +174,12 @@ class Expansion:
         f = self.objective
         if not f.coupled:
             return f.design.curved(self._curvature, v) + f.ridge(v)
-        t = f.loss.curvature_product(self._curvature, f.design.dot(v))
-        return f.design.adjoint(column(f.weights, t) * t) + f.ridge(v)
+
+        def act(t, rows):
+            t = f.loss.curvature_product(self._curvature[rows, ...], t)
+            return column(f.weights[rows], t) * t
+
+        return f.design.through(act, v) + f.ridge(v)
 
     def loss_product(self, V):
         """X' D X V for a block V (dim, k); the curvature bound if multinomial."""

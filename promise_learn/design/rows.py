@@ -32,8 +32,11 @@ class Rows:
     ----------
     vector_dtype : dtype
         Type of coefficients, margins and gradients.
+    stored : bool
+        Whether rows lie in memory, to be visited in any order.
     """
 
+    stored = True
     BLOCK_ENTRIES = 2**24
 
     def __init__(self, X):
@@ -97,6 +100,11 @@ class Rows:
         t = column(d, t) * t
         return self.adjoint(t), self.xp.sum(t, axis=0)
 
+    def through(self, act, v, offset):
+        """X' t and the sum of t over rows, where t = act(X v + offset, rows)."""
+        t = act(self.dot(v, offset), slice(None))
+        return self.adjoint(t), self.xp.sum(t, axis=0)
+
     def loss_sum(self, loss, eta, y, s):
         """Weighted loss at margins eta."""
         value = loss.value(eta, y)
@@ -145,6 +153,10 @@ class Rows:
     def block(self, rows):
         """Row block of the given host indices."""
         return take(self.X, rows)
+
+    def columns(self, lo, hi):
+        """Columns lo:hi of dense rows."""
+        return self.X[:, lo:hi]
 
     def row_squares(self, v):
         """Sum over columns of x_ij^2 v_j, for every row."""
