@@ -78,7 +78,9 @@ def _draw(estimator, X, dtype):
         gamma = 1.0 / (X.shape[1] * variance) if variance > 0 else 1.0
     rng = generator(estimator.random_state)
     shape = (estimator.degree, estimator.projection, estimator.scale)
-    drawn = draw_map(X, estimator.n_components, estimator.kernel, gamma, *shape, rng, dtype)
+    drawn = draw_map(
+        X, estimator.n_components, estimator.kernel, gamma, *shape, rng, dtype
+    )
     return float(gamma), drawn
 
 

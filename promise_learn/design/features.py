@@ -17,6 +17,7 @@ from .rows import Rows
 BUFFER_BYTES = 2**22
 LEAST_BLOCK, LARGEST_BLOCK = 16, 256
 PARTS = 16
+FACTOR_BYTES = 5  # an entry of the Gram matrix in single precision, and buffers
 SHARE = 0.25  # of the budget, that the features of a row sample may take
 
 
@@ -61,6 +62,16 @@ class FeatureRows(Rows):
         """Time of `gram` in passes, by the measured `rates`."""
         read = rates.gram_cost(*self.shape, self.nnz, self.map.itemsize, False)
         return 1.0 + read / self.pass_cost
+
+    @property
+    def pass_seconds(self):
+        """Time of a pass, by the measured `rates`."""
+        return self.pass_cost * super().pass_seconds
+
+    @property
+    def largest_factor(self):
+        """Order up to which a factor in single precision fits the budget."""
+        return int((self.budget / FACTOR_BYTES) ** 0.5)
 
     @property
     def pass_cost(self):
@@ -216,10 +227,15 @@ class FeatureRows(Rows):
         parts = [self.xp.asarray(Z[:, lo:hi], copy=True) for Z, _, _ in self._blocks()]
         return self.xp.concat(parts, axis=0)
 
+    @property
+    def storable(self):
+        """Rows whose features are a share of the budget."""
+        return int(SHARE * self.budget / (self.shape[1] * self.map.itemsize))
+
     def subset(self, rows):
-        """Storage of the given rows alone; stored where the budget has room."""
+        """Storage of the given rows alone; stored where they are few."""
         small = FeatureRows(take(self.X, rows), self.map, self.budget)
-        return small.store() if small.nbytes <= SHARE * self.budget else small
+        return small.store() if len(rows) <= self.storable else small
 
     def features(self):
         """Features of all rows, (n, m)."""
@@ -261,7 +277,7 @@ def _dot(Z, u):
 
 
 def _add_adjoint(Z, r, g):
-    """g += Z' r in float64."""
+    """G += Z' r in float64."""
     if r.ndim > 1 or not is_numpy(Z):
         g += cast(Z.T @ cast(r, Z.dtype), g.dtype)
         return

@@ -53,9 +53,7 @@ def working_bytes(n_rows, feature_map, n_columns):
     m = feature_map.n_components
     buffers = _threads.thread_limit() * block_rows(feature_map) * m
     vectors = VECTORS * m + MARGINS * n_rows + PARTS * m
-    return (
-        feature_map.nbytes + buffers * feature_map.itemsize + 8 * vectors * n_columns
-    )
+    return feature_map.nbytes + buffers * feature_map.itemsize + 8 * vectors * n_columns
 
 
 def available(X):

@@ -20,6 +20,9 @@ from .._arrays import (
 )
 from . import rates
 
+LARGEST_FACTOR = 6000  # order; larger ones where they are a share of a dense X
+FACTOR_SHARE = 0.25
+
 
 class Rows:
     """X as it was given, dense or CSR.
@@ -61,6 +64,19 @@ class Rows:
         """Time of `gram` in passes over X, by the measured `rates`."""
         itemsize = self.nbytes // max(self.nnz, 1)
         return rates.gram_cost(*self.shape, self.nnz, itemsize or 8, self.sparse)
+
+    @property
+    def pass_seconds(self):
+        """Time of a product and its adjoint, by the measured `rates`."""
+        if self.sparse:
+            return self.nnz * rates.SPARSE_PASS
+        return self.nbytes / rates.DENSE_PASS
+
+    @property
+    def largest_factor(self):
+        """Order up to which a factor in single precision may be formed."""
+        room = 0.0 if self.sparse else FACTOR_SHARE * self.nbytes
+        return max(LARGEST_FACTOR, int((room / 4) ** 0.5))
 
     def dot(self, u, offset=0.0):
         """X u + offset."""
