@@ -2,6 +2,7 @@
 
 import math
 
+import joblib
 import numpy as np
 from sklearn.base import (
     BaseEstimator,
@@ -11,7 +12,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, check_memory
 
 from ._arrays import beside, current, is_numpy, is_sparse, like, namespace
 from ._base import (
@@ -28,7 +29,9 @@ from ._compat import (
     check_parameters,
     check_same_namespace,
     choice,
+    instance,
     integer,
+    none,
     random_source,
     real,
     validate,
@@ -46,7 +49,10 @@ FEATURES = {
     "projection": choice("gaussian", "orthogonal", "sorf"),
     "scale": choice("kernel", "paper"),
 }
-MEMORY = {"memory": real(0, math.inf, "right") | choice("auto")}
+MEMORY = {
+    "memory": real(0, math.inf, "right") | choice("auto"),
+    "cache": instance(str, joblib.Memory) | none,
+}
 VARIANCE_ROWS = 4096
 PAPER_GAMMA = 0.5  # bandwidth 1
 
@@ -247,7 +253,8 @@ class _Features:
             dtype = namespace(X).float32
             self.gamma_, self.feature_map_ = _draw(self, X, dtype)
             self._drawn = drawn
-        rows = design_rows(X, self.feature_map_, n_columns, self.memory)
+        cache = None if self.cache is None else check_memory(self.cache)
+        rows = design_rows(X, self.feature_map_, n_columns, self.memory, cache)
         self.stored_ = rows.stored
         return rows
 
@@ -274,6 +281,10 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, _Features, Ridge
     memory : float or "auto", default="auto"
         Bytes beside X and y that a fit may take; "auto" is a sixteenth of the memory
         available. Features are stored where that fits, with the solver's factor.
+    cache : str or joblib.Memory, default=None
+        Folder that keeps Gram matrices, the costly part of a fit, as `Pipeline` keeps
+        fitted steps. A search over ``alpha`` then forms one for each split and
+        ``gamma``; set an integer ``random_state``.
     tol, max_iter, solver, preconditioner, warm_start, random_state, verbose
         As in `Ridge`. A warm start keeps the features. Solvers that visit rows at
         random ("sketchy-...") need stored features.
@@ -322,6 +333,7 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, _Features, Ridge
         alpha=1.0,
         fit_intercept=True,
         memory="auto",
+        cache=None,
         tol=1e-6,
         max_iter=None,
         solver="auto",
@@ -339,6 +351,7 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, _Features, Ridge
         self.alpha = alpha
         self.fit_intercept = fit_intercept
         self.memory = memory
+        self.cache = cache
         self.tol = tol
         self.max_iter = max_iter
         self.solver = solver
@@ -404,7 +417,7 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, _Features, Ridge
 
 
 def _has_probabilities(estimator):
-    """Whether the loss is the log loss; AttributeError, as scikit-learn asks, if not."""
+    """Whether the loss is the log loss; an AttributeError if not."""
     if estimator.loss != "log_loss":
         raise AttributeError(f"loss={estimator.loss!r} gives no probabilities")
     return True
@@ -437,6 +450,9 @@ class RandomFeaturesClassifier(_Features, LogisticBase, RidgeBase):
     memory : float or "auto", default="auto"
         Bytes beside X and y that a fit may take; "auto" is a sixteenth of the memory
         available.
+    cache : str or joblib.Memory, default=None
+        Folder that keeps Gram matrices, as in `RandomFeaturesRegressor`; of use for the
+        squared error.
     tol, max_iter, solver, preconditioner, warm_start, random_state, verbose
         As in `LogisticRegression`. A warm start keeps the features. Solvers that visit
         rows at random ("sketchy-...") need stored features.
@@ -486,6 +502,7 @@ class RandomFeaturesClassifier(_Features, LogisticBase, RidgeBase):
         fit_intercept=True,
         class_weight=None,
         memory="auto",
+        cache=None,
         tol=1e-6,
         max_iter=None,
         solver="auto",
@@ -505,6 +522,7 @@ class RandomFeaturesClassifier(_Features, LogisticBase, RidgeBase):
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.memory = memory
+        self.cache = cache
         self.tol = tol
         self.max_iter = max_iter
         self.solver = solver

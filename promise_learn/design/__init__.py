@@ -1,6 +1,6 @@
-"""What X may be: dense or CSR, on any namespace, lazily centred and scaled; or features.
+"""What X may be: dense or CSR, on any namespace, lazily centred and scaled.
 
-Random features are generated in every pass, or stored.
+Or random features, stored or generated in every pass.
 """
 
 from .features import FeatureRows

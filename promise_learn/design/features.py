@@ -98,7 +98,7 @@ class FeatureRows(Rows):
             yield self._generate(lo, hi), lo, hi
 
     def _sweep(self, visit, *shapes):
-        """Sums of what ``visit(Z, lo, hi, *sums)`` adds for every block of features.
+        """Sum over blocks of features what ``visit(Z, lo, hi, *sums)`` adds.
 
         The block is the visitor's own to change.
         """

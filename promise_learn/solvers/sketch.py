@@ -18,6 +18,7 @@ SKETCH_BYTES = 5e8
 SKETCH_COST = 0.25
 FLOOR = 1e-12
 HEAVY = 0.5
+FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
 INNER, INNER_LIMIT = 1e-4, 200
 
 
@@ -119,7 +120,10 @@ def sample_size(f):
     best = int(np.argmin(costs))
     if f.quadratic and f.design.rows.stored and 2 * costs[best] > costs[-1]:
         best = -1
-    return min(f.n_rows, int(sizes[best] + 0.5)), float(costs[best]) + factor_cost(f)
+    size = sizes[best]
+    if not f.design.rows.stored:  # a change of the penalty alone finds the same sample
+        size = 2.0 ** round(math.log2(size))
+    return min(f.n_rows, int(size + 0.5)), float(costs[best]) + factor_cost(f)
 
 
 def factor_cost(f):
@@ -160,8 +164,10 @@ def sampled_factor(point, size, rng):
         sample = point.sample(rows, like(1 / chance[rows], f.weights))
     missing = h - sample.diagonal()
     missing = f.xp.where(missing > 0, missing, f.xp.zeros_like(missing))
-    unit = f.xp.sqrt(h + _ridge(f) + _tiny(f, h))
-    factor = HessianFactor(sample, extra=missing, shared=f.coupled, unit=unit)
+    unit = h + _tiny(f, h) + FLAT * _ridge(f)
+    factor = HessianFactor(
+        sample, extra=missing, shared=f.coupled, unit=f.xp.sqrt(unit)
+    )
     solve = inner_solve(sample, factor.solve) if inner else factor.solve
     return solve, 1.0 + share * (1.0 + _single_cost(f))
 
