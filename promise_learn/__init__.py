@@ -8,20 +8,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, plotting, preconditioners, solvers
+    from . import datasets, linalg, plotting, preconditioners, solvers
     from ._warmup import warmup
     from .logistic import LogisticRegression
-    from .plotting import ConvergenceDisplay
+    from .plotting import ConvergenceDisplay, SpectrumDisplay
     from .ridge import Ridge, RidgeClassifier
+    from .spectra import HessianSpectrum
 
 __version__: str
 
 __all__ = [
     "ConvergenceDisplay",
+    "HessianSpectrum",
     "LogisticRegression",
     "Ridge",
     "RidgeClassifier",
+    "SpectrumDisplay",
     "datasets",
+    "linalg",
     "plotting",
     "preconditioners",
     "solvers",
@@ -30,9 +34,11 @@ __all__ = [
 
 _HOME = {
     "ConvergenceDisplay": "plotting",
+    "HessianSpectrum": "spectra",
     "LogisticRegression": "logistic",
     "Ridge": "ridge",
     "RidgeClassifier": "ridge",
+    "SpectrumDisplay": "plotting",
     "warmup": "_warmup",
 }
 
