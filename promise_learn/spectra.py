@@ -12,11 +12,9 @@ from .linalg.density import SpectralDensity, signs
 from .linalg.spectrum import EXACT
 from .preconditioners import Inverse, resolve_preconditioner, woodbury
 from .solvers import Solver, Step
-from .solvers.sketch import curvature_inverse
+from .solvers.sketch import FLOOR, curvature_inverse, relative_penalty
 
 __all__ = ["HessianSpectrum", "fitted_objective"]
-
-SMALLEST_DAMPING = 1e-12
 
 
 class HessianSpectrum:
@@ -45,7 +43,7 @@ class HessianSpectrum:
         more, as in ``newton-cg`` with a named preconditioner.
     rho : float or "auto", default="auto"
         Damping of P, relative to the Hessian diagonal where columns are equilibrated;
-        "auto" is that of the penalty.
+        "auto" is that of the penalty, as in ``newton-cg``.
     random_state : int or Generator, default=0
         Seeds each method anew, and the rows.
 
@@ -255,11 +253,8 @@ def _terms(specification, point, rows, rho, rng):
     ridge = f.penalty if f.penalty.ndim == 1 else xp.max(f.penalty, axis=1)
     h = point.diagonal() + ridge
     if isinstance(rho, str):
-        equilibrated = getattr(specification, "equilibrate", False)
-        scale = h if equilibrated else xp.full_like(h, float(xp.max(h)))
-        relative = ridge / xp.where(scale > 0, scale, xp.ones_like(scale))
-        rho = max(float(xp.max(relative)), SMALLEST_DAMPING)
-        rho = rho if equilibrated else rho * float(xp.max(h))
+        relative = specification.equilibrate
+        rho = relative_penalty(ridge, h) if relative else float(xp.max(ridge)) or FLOOR
     A = cast(point.root(f.sample(rows, rng)), h.dtype)
     return specification.terms(A, rho, rng, h)
 
