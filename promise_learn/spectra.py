@@ -1,7 +1,7 @@
 """Spectrum of an objective's Hessian, before and after preconditioning."""
 
 import copy
-from math import isqrt
+from math import exp, isqrt
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -12,7 +12,7 @@ from .linalg.density import SpectralDensity, signs
 from .linalg.spectrum import EXACT
 from .preconditioners import Inverse, resolve_preconditioner, woodbury
 from .solvers import Solver, Step
-from .solvers.sketch import FLOOR, curvature_inverse, relative_penalty
+from .solvers.sketch import FLOOR, curvature_inverse
 
 __all__ = ["HessianSpectrum", "fitted_objective"]
 
@@ -40,10 +40,11 @@ class HessianSpectrum:
         `Inverse` is taken as it is.
     rows : int or "auto", default="auto"
         Rows that P is built from; "auto" is 10 sqrt(n), or twice the rank where that is
-        more, as in ``newton-cg`` with a named preconditioner.
+        more.
     rho : float or "auto", default="auto"
         Damping of P, relative to the Hessian diagonal where columns are equilibrated;
-        "auto" is that of the penalty, as in ``newton-cg``.
+        "auto" is the penalty, for equilibrated columns the geometric mean of those
+        relative to the diagonal.
     random_state : int or Generator, default=0
         Seeds each method anew, and the rows.
 
@@ -254,9 +255,20 @@ def _terms(specification, point, rows, rho, rng):
     h = point.diagonal() + ridge
     if isinstance(rho, str):
         relative = specification.equilibrate
-        rho = relative_penalty(ridge, h) if relative else float(xp.max(ridge)) or FLOOR
+        rho = _relative(ridge, h) if relative else float(xp.max(ridge)) or FLOOR
     A = cast(point.root(f.sample(rows, rng)), h.dtype)
     return specification.terms(A, rho, rng, h)
+
+
+def _relative(ridge, h):
+    """Geometric mean over penalised columns of the penalty relative to the diagonal.
+
+    The largest would be that of a rare column, all of whose curvature is the penalty.
+    """
+    xp, penalised = namespace(h), ridge > 0
+    logs = xp.log(xp.where(penalised, ridge / xp.where(penalised, h, 1.0), 1.0))
+    count = float(xp.sum(xp.astype(penalised, h.dtype)))
+    return max(exp(float(xp.sum(logs)) / count), FLOOR) if count else FLOOR
 
 
 def fitted_objective(estimator, X, y, sample_weight=None):

@@ -10,7 +10,6 @@ from promise_learn.linalg.cg import pcg
 from promise_learn.linalg.gram import row_gram
 from promise_learn.losses import Logistic, SquaredError
 from promise_learn.objective import Objective
-from promise_learn.preconditioners import SubsampledNewton
 from promise_learn.solvers import newton, sketch
 from promise_learn.solvers.newton import jacobi
 
@@ -139,31 +138,3 @@ def test_sample_where_all_curvature_has_underflowed():
     point._curvature[:] = 0.0
     inverse, _ = sketch.sampled_factor(point, 20 * f.dim, np.random.default_rng(0))
     assert np.isfinite(inverse(point.gradient)).all()
-
-
-# ------------------------------------------------------------------ by name
-
-
-def test_a_rare_column_does_not_damp_all_others():
-    """Its curvature is that of its penalty; the others keep what a sample knows."""
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((5000, 30)) @ np.diag(np.geomspace(1, 0.1, 30))
-    X = X @ rng.standard_normal((30, 30))
-    rare = np.zeros((5000, 1))
-    rare[0] = 1.0
-    conditions = []
-    for data in (X, np.hstack([X, rare])):
-        f = objective(data, Logistic())
-        point = f.expand(f.zeros())
-        spec, draw = SubsampledNewton(), np.random.default_rng(0)
-        inverse, _ = sketch.named_inverse(spec, point, draw)
-        L = np.linalg.cholesky(inverse(np.eye(f.dim)))
-        values = np.linalg.eigvalsh(L.T @ point.hessian() @ L)
-        conditions.append(values[-1] / values[0])
-    assert conditions[1] < 1.5 * conditions[0]
-
-
-def test_relative_penalty_is_the_geometric_mean_over_penalised_columns():
-    ridge, h = np.array([1.0, 4.0, 0.0, 0.0]), np.array([2.0, 400.0, 5.0, 0.0])
-    assert_allclose(sketch.relative_penalty(ridge, h), (0.5 * 0.01) ** 0.5)
-    assert sketch.relative_penalty(0 * ridge, h) == sketch.FLOOR

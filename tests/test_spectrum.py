@@ -306,6 +306,20 @@ def test_wide_hessian_is_probed_with_the_covariance_of_p():
     assert_allclose(found.mean(lambda v: v), mean, rtol=0.05)
 
 
+def test_a_rare_column_does_not_damp_all_others():
+    X = half_empty(2000, 20) @ rng().standard_normal((20, 20))
+    rare = np.zeros((2000, 1))
+    rare[0] = 1.0
+    found = []
+    for data in (X, np.hstack([X, rare])):
+        f = problem("squared_error", data, intercept=False).objective()
+        found.append(HessianSpectrum(f, preconditioner="ssn").condition_number())
+    assert found[1] < 2 * found[0]
+    free = problem("squared_error", X, mu=0.0, intercept=False).objective()
+    after = HessianSpectrum(free, preconditioner="ssn").condition_number()
+    assert after < HessianSpectrum(free).condition_number() / 10
+
+
 def test_products_alone_give_no_density_of_many_eigenvalues():
     X = rng().standard_normal((900, LARGE))
     f = problem("squared_error", X, intercept=False).objective(X)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .._arrays import as_numpy, column_squares, like, namespace, take
+from .._arrays import as_numpy, column_squares, like, take
 from ..linalg.nystrom import Sketch
 from ..preconditioners import resolve_preconditioner, woodbury
 from .newton import HessianFactor
@@ -159,21 +159,9 @@ def named_inverse(specification, point, rng):
     ridge = _ridge(f)
     h = point.diagonal() + ridge
     h = h + _tiny(f, h)
-    rho = relative_penalty(ridge, h)
+    rho = max(float(f.xp.max(ridge / h)), FLOOR)
     inverse = specification.build(point.root(rows), rho, rng, diagonal=h)
     return inverse.apply, 1.0 + size / f.n_rows
-
-
-def relative_penalty(ridge, h):
-    """Penalty relative to the Hessian diagonal h: damping of equilibrated columns.
-
-    The geometric mean over penalised columns. A rare column has hardly any curvature
-    but its penalty; as damping of all columns that would leave little but a diagonal.
-    """
-    xp, penalised = namespace(h), ridge > 0
-    logs = xp.log(xp.where(penalised, ridge / xp.where(penalised, h, 1.0), 1.0))
-    count = float(xp.sum(xp.astype(penalised, h.dtype)))
-    return max(math.exp(float(xp.sum(logs)) / count), FLOOR) if count else FLOOR
 
 
 def _ridge(f):
