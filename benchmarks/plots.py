@@ -64,7 +64,7 @@ def curves(points, colour, gap, path):
     _save(figure, path)
 
 
-def profile(times, colour, gap, path, unit="seconds"):
+def profile(times, colour, gap, path, unit="seconds", dashed=()):
     """Draw the performance profile of Dolan and More (2002).
 
     The curve of a library at tau is the share of problems that it solves within tau
@@ -78,11 +78,13 @@ def profile(times, colour, gap, path, unit="seconds"):
     colour : dict of str to colour
         By library.
     gap : float
-        Gap that counts as solved.
+        Gap that counts as solved: relative in `run.py`.
     path : Path
         File to write.
     unit : str
         Name of the cost.
+    dashed : collection of str
+        Libraries drawn with dashed lines.
     """
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     ax = figure.add_subplot()
@@ -100,12 +102,13 @@ def profile(times, colour, gap, path, unit="seconds"):
             np.append(np.append(0.0, shares[1:]), shares[-1]),
             where="post",
             color=colour[library],
+            linestyle="--" if library in dashed else "-",
             linewidth=2.5 if library == OURS else 1.5,
             zorder=3 if library == OURS else 2,
             label=f"{library} ({len(rows)} of {len(times)})",
         )
     ax.set(
-        title=f"Performance profile, {len(times)} problems, relative gap {gap:g}",
+        title=f"Performance profile, {len(times)} problems, gap {gap:g}",
         xlabel=rf"$\tau$: {unit} over those of the fastest",
         ylabel=r"share of problems solved within $\tau$",
         xscale="log",

@@ -3,8 +3,9 @@
     python benchmarks/reproduce/spectra.py
 
 The Hessian is that of a fit, at its coefficients. Every preconditioner is built twice:
-as PROMISE does (floor(sqrt(n)) rows, rho = 1e-3, rank 10, no equilibration) and as ours
-are by default (10 sqrt(n) rows, the penalty as damping, rank 50, equilibrated columns).
+as PROMISE does (floor(sqrt(n)) rows, rho = 1e-3, rank 10, no equilibration) and by the
+defaults of `HessianSpectrum` (10 sqrt(n) rows, damped by the penalty, rank 50,
+equilibrated columns).
 Condition numbers come from all eigenvalues of a dense matrix, the picture from
 `SpectrumDisplay`. Writes spectra.csv and spectra.png.
 """
@@ -96,12 +97,13 @@ def main(arguments=None):
         before, after = (
             rows[-1][k] for k in ("none", f"{args.preconditioner}, default")
         )
-        ax.set_title(f"{problem.name}: condition number {before} to {after}")
+        ax.set_title(f"{problem.name}: {before} to {after}", fontsize="medium")
     with (args.out / "spectra.csv").open("w", newline="") as file:
         file.write(f"# {machine()}\n")
         table = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
+    figure.suptitle("Spectral density and condition number of the Hessian")
     figure.savefig(args.out / "spectra.png", dpi=110)
 
 
