@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from ._warmup import warmup
     from .logistic import LogisticRegression
     from .plotting import ConvergenceDisplay, SpectrumDisplay
+    from .random_features import (
+        RandomFeatures,
+        RandomFeaturesClassifier,
+        RandomFeaturesRegressor,
+    )
     from .ridge import Ridge, RidgeClassifier
     from .spectra import HessianSpectrum
 
@@ -21,6 +26,9 @@ __all__ = [
     "ConvergenceDisplay",
     "HessianSpectrum",
     "LogisticRegression",
+    "RandomFeatures",
+    "RandomFeaturesClassifier",
+    "RandomFeaturesRegressor",
     "Ridge",
     "RidgeClassifier",
     "SpectrumDisplay",
@@ -36,6 +44,9 @@ _HOME = {
     "ConvergenceDisplay": "plotting",
     "HessianSpectrum": "spectra",
     "LogisticRegression": "logistic",
+    "RandomFeatures": "random_features",
+    "RandomFeaturesClassifier": "random_features",
+    "RandomFeaturesRegressor": "random_features",
     "Ridge": "ridge",
     "RidgeClassifier": "ridge",
     "SpectrumDisplay": "plotting",

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from ._arrays import as_numpy, column, current, is_sparse, like, namespace, take
+from ._arrays import as_numpy, cast, column, current, is_sparse, like, namespace, take
 from ._compat import (
     boolean,
     check_parameters,
@@ -24,7 +24,7 @@ from ._compat import (
     real,
     validate,
 )
-from .design import Design
+from .design import Design, FeatureRows
 from .losses import Loss
 from .objective import Objective
 from .preconditioners import Preconditioner, resolve_preconditioner
@@ -261,6 +261,10 @@ def margins(estimator, X, method):
     check_is_fitted(estimator)
     with current(X):
         X = validate(estimator, X, reset=False)
-        check_same_namespace(X, estimator, method)
         coef, intercept = estimator.coef_, estimator.intercept_
-        return X @ (coef if coef.ndim == 1 else coef.T) + intercept
+        check_same_namespace(X, coef, estimator, method)
+        coef = coef if coef.ndim == 1 else coef.T
+        feature_map = getattr(estimator, "feature_map_", None)
+        if feature_map is None:
+            return X @ coef + intercept
+        return cast(FeatureRows(X, feature_map).dot(coef), coef.dtype) + intercept
