@@ -8,28 +8,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, plotting, preconditioners, solvers
+    from . import datasets, linalg, plotting, preconditioners, solvers
     from ._warmup import warmup
     from .logistic import LogisticRegression
-    from .plotting import ConvergenceDisplay
+    from .plotting import ConvergenceDisplay, SpectrumDisplay
     from .random_features import (
         RandomFeatures,
         RandomFeaturesClassifier,
         RandomFeaturesRegressor,
     )
     from .ridge import Ridge, RidgeClassifier
+    from .spectra import HessianSpectrum
 
 __version__: str
 
 __all__ = [
     "ConvergenceDisplay",
+    "HessianSpectrum",
     "LogisticRegression",
     "RandomFeatures",
     "RandomFeaturesClassifier",
     "RandomFeaturesRegressor",
     "Ridge",
     "RidgeClassifier",
+    "SpectrumDisplay",
     "datasets",
+    "linalg",
     "plotting",
     "preconditioners",
     "solvers",
@@ -38,12 +42,14 @@ __all__ = [
 
 _HOME = {
     "ConvergenceDisplay": "plotting",
+    "HessianSpectrum": "spectra",
     "LogisticRegression": "logistic",
     "RandomFeatures": "random_features",
     "RandomFeaturesClassifier": "random_features",
     "RandomFeaturesRegressor": "random_features",
     "Ridge": "ridge",
     "RidgeClassifier": "ridge",
+    "SpectrumDisplay": "plotting",
     "warmup": "_warmup",
 }
 
