@@ -37,8 +37,8 @@ class FeatureMap:
         b, of the cosine alone.
     signs : array (blocks, 3, 2^k) or None
         Random signs of structured projections.
-    factor : float
-        Multiplies structured projections.
+    norms : array (m,) or None
+        Multiply the columns of structured projections.
     """
 
     function: str
@@ -47,7 +47,7 @@ class FeatureMap:
     weights: Any = None
     offset: Any = None
     signs: Any = None
-    factor: float = 1.0
+    norms: Any = None
 
     @property
     def drawn(self):
@@ -66,14 +66,15 @@ class FeatureMap:
 
     def astype(self, dtype):
         """Return the same map for features of another type."""
-        kept = {name: getattr(self, name) for name in ("weights", "offset", "signs")}
+        names = ("weights", "offset", "signs", "norms")
+        kept = {name: getattr(self, name) for name in names}
         changed = {k: cast(v, dtype) for k, v in kept.items() if v is not None}
         return self if dtype == self.dtype else replace(self, **changed)
 
     @property
     def nbytes(self):
         """Bytes of what was drawn."""
-        kept = (self.weights, self.offset, self.signs)
+        kept = (self.weights, self.offset, self.signs, self.norms)
         return self.itemsize * sum(math.prod(x.shape) for x in kept if x is not None)
 
     @property
@@ -113,8 +114,9 @@ class FeatureMap:
         from ..kernels import blocks, features
 
         if self.signs is not None:
-            signs, factor = read_only(self.signs), self.dtype.type(self.factor)
-            features.hadamard_projection(read_only(dense(X)), signs, factor, out)
+            X = read_only(np.ascontiguousarray(dense(X)))
+            signs, norms = read_only(self.signs), read_only(self.norms)
+            features.hadamard_projection(X, signs, norms, out)
         elif is_sparse(X):
             view = blocks.sparse_view(X)
             features.sparse_projection(
@@ -144,7 +146,7 @@ class FeatureMap:
         for turn in range(3):
             T = _hadamard(xp, T * self.signs[None, :, turn, :])
         T = xp.reshape(T, (X.shape[0], -1))
-        return self.factor * T[:, : self.n_components]
+        return self.norms[None, :] * T[:, : self.n_components]
 
 
 def _hadamard(xp, T):
@@ -197,19 +199,21 @@ def draw_map(
         width /= math.sqrt(m)
     unit = 2 * math.pi if function == "cosine" else 1.0
     anchor = X.data if is_sparse(X) else X
-    weights = signs = offset = None
+    weights = signs = norms = offset = None
     factor = width / unit
     if projection == "sorf":
         order = 2 ** max(0, math.ceil(math.log2(d)))
         signs = rng.integers(0, 2, (math.ceil(m / order), 3, order)) * 2.0 - 1.0
-        signs, factor = like(signs, anchor, dtype), factor / order
+        signs = like(signs, anchor, dtype)
+        norms = factor * np.sqrt(rng.chisquare(order, m)) / order**1.5
+        norms = like(norms, anchor, dtype)
     else:
         host = np.float32 if "float32" in str(dtype) else np.float64
         weights = _weights(d, m, kernel, projection, factor, host, rng)
         weights = like(weights, anchor, dtype)
     if function == "cosine":
         offset = like(rng.uniform(0, 1, m), anchor, dtype)
-    return FeatureMap(function, m, size, weights, offset, signs, factor)
+    return FeatureMap(function, m, size, weights, offset, signs, norms)
 
 
 def _weights(d, m, kernel, projection, factor, dtype, rng):

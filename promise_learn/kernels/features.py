@@ -86,8 +86,8 @@ def transform_lanes(V):
 
 
 @jit
-def hadamard_projection(X, signs, scale, T):
-    """T = scale X S_1 H S_2 H S_3 H, one block of 2^k columns for each row of signs.
+def hadamard_projection(X, signs, norms, T):
+    """T = X S_1 H S_2 H S_3 H diag(norms), 2^k columns for each row of signs.
 
     X is dense (b, d), padded by zeros to the order 2^k; ``signs`` is (blocks, 3, 2^k)
     and T (b, m), its last block cut short where m asks for it.
@@ -111,4 +111,4 @@ def hadamard_projection(X, signs, scale, T):
             for lane in range(size):
                 out = T[lo + lane]
                 for j in range(width):
-                    out[first + j] = scale * V[j, lane]
+                    out[first + j] = norms[first + j] * V[j, lane]
