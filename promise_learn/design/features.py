@@ -79,8 +79,7 @@ class FeatureRows(Rows):
         flops = self.map.flops
         if is_sparse(self.X):
             flops = 2.0 * self.X.nnz / max(self.shape[0], 1)
-        seconds = rates.FEATURE + flops * self.map.itemsize / (4 * rates.PROJECTION)
-        return 1.0 + seconds * rates.DENSE_PASS / self.map.itemsize
+        return (rates.FEATURE + flops / rates.PROJECTION) * rates.DENSE_PASS / 4
 
     def _generate(self, lo, hi, out=None):
         """Features of consecutive rows."""

@@ -3,6 +3,8 @@
 Imported only inside functions: importing this module imports Numba.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from ._jit import jit
@@ -13,6 +15,7 @@ TILE = 512  # columns of a projection that stay in cache
 LANES = 16  # rows that a Hadamard transform takes side by side
 
 
+@lru_cache
 def cosine_series(dtype):
     """Coefficients, highest first, of cos(2 pi f) in f^2 for |f| <= 1/2.
 
