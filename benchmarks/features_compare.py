@@ -33,7 +33,7 @@ SETS = ("cadata", "uci_kin40k.csv", "SUSY_30k", "pmlb_574_house_16H.tsv")
 COMPONENTS = (1_000, 4_000)
 ALPHA, TEST = 0.1, 0.2
 CUT = 10_000
-DIGITS = {"squared_error": 1.0, "log_loss": 10.0}  # C by loss
+DIGITS = {"squared_error": 10.0, "log_loss": 10.0}  # C by loss
 PIXEL_GAMMA = 0.02
 
 

@@ -15,7 +15,7 @@ from . import rates
 from .rows import Rows, scaled_single
 
 GRAM_BLOCK_BYTES, LEAST_ROWS = 2**24, 512
-GRAM_PARTS, PRIVATE_BYTES = 16, 2**26
+GRAM_PARTS, PRIVATE_BYTES = 16, 2**25
 
 
 class CompiledRows(Rows):

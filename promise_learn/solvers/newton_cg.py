@@ -81,8 +81,14 @@ class NewtonCG(Solver):
             if point.value > PRODUCTIVE * last:
                 slack *= 0.5
             last = point.value
+            flexible = f.coupled and not f.design.rows.stored
             for it in pcg(
-                point.product, -point.gradient, inverse, None, f.coupled, cautious
+                point.product,
+                -point.gradient,
+                inverse,
+                coupled=f.coupled,
+                cautious=cautious,
+                flexible=flexible,
             ):
                 accurate = it.gap <= forcing * max(it.decrease, TINY)
                 far = not f.quadratic and it.decrease > FAR * abs(point.value)

@@ -19,7 +19,7 @@ SKETCH_COST = 0.25
 FLOOR = 1e-12
 HEAVY = 0.5
 FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
-INNER, INNER_LIMIT = 1e-4, 200
+INNER, INNER_LIMIT = 1e-2, 30
 
 
 def curvature_inverse(specification, point, rng):
@@ -175,7 +175,7 @@ def sampled_factor(point, size, rng):
 def inner_solve(sample, precondition):
     """Inverse of a sample's Hessian by conjugate gradients, to `INNER` of the energy.
 
-    Accurate enough for the outer iteration not to see that it is no fixed inverse.
+    That is no fixed inverse: the outer iteration must be flexible.
     """
 
     def solve(g):
