@@ -20,10 +20,10 @@ class Objective:
     design : Design
         X with its intercept column, (n, dim).
     y : array (n,) or (n, K)
-        Targets; -1/+1 for the logistic loss, class codes for the multinomial one.
+        Targets; -1/+1 for two classes, class codes for the multinomial loss.
     loss : Loss
     weights : array (n,)
-        Non-negative, summing to one.
+        Non-negative, summing to one (for relative counts: to their mean).
     penalty : array broadcastable to w
         Curvature of the ridge term on the mean-loss scale: alpha / S or 1 / (C S) on
         coefficients, 0 on the intercept. One column a target where targets differ.
