@@ -21,11 +21,14 @@ class Loss:
         What the formulas depend on besides, 0 where there is nothing.
     max_curvature : float
         Upper bound of the second derivative in eta; infinite where there is none.
+    piecewise : bool
+        Whether the second derivative jumps.
     """
 
     code: int = -1
     parameter: float = 0.0
     max_curvature: float
+    piecewise: bool = False
 
     @property
     def compiled(self):
@@ -179,6 +182,7 @@ class SquaredHinge(Loss):
 
     code = 3
     max_curvature = 1.0
+    piecewise = True
 
     def _shortfall(self, eta, y):
         """Part of the margin y eta that is missing to 1."""
@@ -213,6 +217,7 @@ class Huber(Loss):
 
     code = 4
     max_curvature = 1.0
+    piecewise = True
 
     def __init__(self, delta=1.35):
         self.parameter = delta

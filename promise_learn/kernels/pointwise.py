@@ -76,19 +76,32 @@ def decay(margin, e, inverse, size):
 
 
 @jit
-def logistic(eta, y, r, d, value, e, margin, size):
-    """Loss, slope and curvature of one block for labels -1 and +1."""
+def squared(eta, y, s, r, d, value, size):
+    """Weighted half squared residual, its slope and curvature in one block."""
+    for i in range(size):
+        r[i] = s[i] * (eta[i] - y[i])
+    for i in range(size):
+        value[i] = 0.5 * r[i] * (eta[i] - y[i])
+    for i in range(size):
+        d[i] = s[i]
+
+
+@jit
+def logistic(eta, y, s, r, d, value, e, margin, size):
+    """Weighted loss, slope and curvature of one block for labels -1 and +1."""
     for i in range(size):
         margin[i] = y[i] * eta[i]
     decay(margin, e, r, size)
     for i in range(size):
         value[i] = log1p_small(e[i]) - (margin[i] if margin[i] < 0 else 0.0)
     for i in range(size):
-        d[i] = e[i] * r[i] * r[i]
+        value[i] *= s[i]
+    for i in range(size):
+        d[i] = s[i] * e[i] * r[i] * r[i]
     for i in range(size):
         r[i] *= e[i] if margin[i] > 0 else 1.0
     for i in range(size):
-        r[i] *= -y[i]
+        r[i] *= -y[i] * s[i]
 
 
 @jit
@@ -100,15 +113,15 @@ def shortfall(eta, y, short, size):
 
 
 @jit
-def squared_hinge(eta, y, r, d, value, short, size):
-    """Loss, slope and curvature of one block for labels -1 and +1."""
+def squared_hinge(eta, y, s, r, d, value, short, size):
+    """Weighted loss, slope and curvature of one block for labels -1 and +1."""
     shortfall(eta, y, short, size)
     for i in range(size):
-        value[i] = 0.5 * short[i] * short[i]
+        value[i] = 0.5 * s[i] * short[i] * short[i]
     for i in range(size):
-        d[i] = 1.0 if short[i] > 0.0 else 0.0
+        d[i] = s[i] if short[i] > 0.0 else 0.0
     for i in range(size):
-        r[i] = -y[i] * short[i]
+        r[i] = -y[i] * s[i] * short[i]
 
 
 @jit
@@ -121,13 +134,15 @@ def clipped(eta, y, delta, residual, size):
 
 
 @jit
-def huber(eta, y, delta, r, d, value, size):
-    """Loss, slope and curvature of one block with threshold delta."""
+def huber(eta, y, delta, s, r, d, value, size):
+    """Weighted loss, slope and curvature of one block with threshold delta."""
     clipped(eta, y, delta, r, size)
     for i in range(size):
-        value[i] = r[i] * (eta[i] - y[i] - 0.5 * r[i])
+        value[i] = s[i] * r[i] * (eta[i] - y[i] - 0.5 * r[i])
     for i in range(size):
-        d[i] = 1.0 if abs(eta[i] - y[i]) <= delta else 0.0
+        d[i] = s[i] if abs(eta[i] - y[i]) <= delta else 0.0
+    for i in range(size):
+        r[i] *= s[i]
 
 
 @jit
@@ -141,8 +156,8 @@ def poisson_mean(eta, margin, mean, power, size):
 
 
 @jit
-def poisson(eta, y, r, d, value, power, margin, size):
-    """Loss, slope and curvature of one block; nothing cancels in a good fit."""
+def poisson(eta, y, s, r, d, value, power, margin, size):
+    """Weighted loss, slope and curvature of one block; a good fit cancels nothing."""
     poisson_mean(eta, margin, d, power, size)
     for i in range(size):
         r[i] = d[i] - y[i]
@@ -153,7 +168,11 @@ def poisson(eta, y, r, d, value, power, margin, size):
             total = (y[i] * math.expm1(z) if z < 1.0 else r[i]) - y[i] * z
         if eta[i] > _TOP:
             total += (eta[i] - _TOP) * r[i]
-        value[i] = total
+        value[i] = s[i] * total
+    for i in range(size):
+        r[i] *= s[i]
+    for i in range(size):
+        d[i] *= s[i]
 
 
 @jit
@@ -161,26 +180,15 @@ def pointwise(loss, eta, y, s, r, d, work, size):
     """Weighted loss, slope and curvature of one block; returns the sum of the loss."""
     code, value = loss[0], work[0]
     if code == SQUARED:
-        for i in range(size):
-            r[i] = eta[i] - y[i]
-        for i in range(size):
-            value[i] = 0.5 * r[i] * r[i]
-        for i in range(size):
-            d[i] = 1.0
+        squared(eta, y, s, r, d, value, size)
     elif code == LOGISTIC:
-        logistic(eta, y, r, d, value, work[1], work[2], size)
+        logistic(eta, y, s, r, d, value, work[1], work[2], size)
     elif code == SQUARED_HINGE:
-        squared_hinge(eta, y, r, d, value, work[1], size)
+        squared_hinge(eta, y, s, r, d, value, work[1], size)
     elif code == HUBER:
-        huber(eta, y, loss[1], r, d, value, size)
+        huber(eta, y, loss[1], s, r, d, value, size)
     else:
-        poisson(eta, y, r, d, value, work[1], work[2], size)
-    for i in range(size):
-        value[i] *= s[i]
-    for i in range(size):
-        r[i] *= s[i]
-    for i in range(size):
-        d[i] *= s[i]
+        poisson(eta, y, s, r, d, value, work[1], work[2], size)
     return block_sum(value, size)
 
 

@@ -14,7 +14,8 @@ class Factor:
     """Factor of a symmetric positive (semi-)definite matrix, equilibrated first.
 
     Cholesky; a spectral factor where a pivot is lost in rounding, and then `solve`
-    gives the minimum-norm solution in the scaled variables.
+    gives the minimum-norm solution in the scaled variables. An empty column counts as
+    one of the identity, which gives a search direction where curvature has vanished.
 
     Parameters
     ----------
@@ -34,11 +35,14 @@ class Factor:
         H = H if overwrite else xp.asarray(H, copy=True)
         h = xp.linalg.diagonal(H)
         ok = h > 0
-        self._scale = xp.where(ok, 1 / xp.sqrt(xp.where(ok, h, 1.0)), 0.0)
+        self._empty = ~ok
+        self._scale = 1 / xp.sqrt(xp.where(ok, h, 1.0))
         H *= self._scale[:, None]
         H *= self._scale[None, :]
         lost = H.shape[0] * sys.float_info.epsilon
-        self._lower = self._cholesky(H, ok, lost)
+        if not bool(xp.all(ok)):
+            H = add_diagonal(H, xp.astype(self._empty, H.dtype))
+        self._lower = self._cholesky(H, lost)
         if self._lower is None:
             values, self._vectors = xp.linalg.eigh(H)
             top = float(xp.max(xp.abs(values)))
@@ -46,11 +50,9 @@ class Factor:
             self._inverse = xp.where(keep, 1 / xp.where(keep, values, 1.0), 0.0)
             self.pivot = float(xp.min(xp.where(keep, values, top)))
 
-    def _cholesky(self, S, ok, lost):
-        """Lower factor of S, with ones where it has empty columns; None if too poor."""
+    def _cholesky(self, S, lost):
+        """Lower factor of S; None if too poor."""
         xp = namespace(S)
-        if not bool(xp.all(ok)):
-            S = add_diagonal(S, xp.astype(~ok, S.dtype))
         lower = factor(S)
         if lower is None:
             return None
@@ -67,7 +69,7 @@ class Factor:
         slopes do not, as with all margins far on the wrong side: then this is huge.
         """
         xp, tiny = namespace(g), sys.float_info.epsilon
-        empty = xp.astype(self._scale == 0, g.dtype)
+        empty = xp.astype(self._empty, g.dtype)
         energy = _squared_norm(xp, column(empty, g) * g) / tiny
         if self._lower is None:
             scaled = column(self._scale, g) * g
