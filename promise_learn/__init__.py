@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import datasets, plotting, preconditioners, solvers
     from ._warmup import warmup
+    from .huber import HuberRegressor
     from .logistic import LogisticRegression
     from .plotting import ConvergenceDisplay
+    from .poisson import PoissonRegressor
     from .ridge import Ridge, RidgeClassifier
+    from .svm import SquaredHingeClassifier
 
 __version__: str
 
 __all__ = [
     "ConvergenceDisplay",
+    "HuberRegressor",
     "LogisticRegression",
+    "PoissonRegressor",
     "Ridge",
     "RidgeClassifier",
+    "SquaredHingeClassifier",
     "datasets",
     "plotting",
     "preconditioners",
@@ -30,9 +36,12 @@ __all__ = [
 
 _HOME = {
     "ConvergenceDisplay": "plotting",
+    "HuberRegressor": "huber",
     "LogisticRegression": "logistic",
+    "PoissonRegressor": "poisson",
     "Ridge": "ridge",
     "RidgeClassifier": "ridge",
+    "SquaredHingeClassifier": "svm",
     "warmup": "_warmup",
 }
 

@@ -9,14 +9,28 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from _reference import SQUARED_ERROR_ONLY
-from promise_learn import LogisticRegression, Ridge, RidgeClassifier
+from promise_learn import (
+    HuberRegressor,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+    SquaredHingeClassifier,
+)
 from promise_learn.solvers import SOLVERS
+
+OTHER_LOSSES = (
+    LogisticRegression,
+    SquaredHingeClassifier,
+    HuberRegressor,
+    PoissonRegressor,
+)
 
 
 def estimators():
-    for estimator in (Ridge, RidgeClassifier, LogisticRegression):
+    for estimator in (Ridge, RidgeClassifier, *OTHER_LOSSES):
         for name in ["auto", *SOLVERS]:
-            if estimator is not LogisticRegression or name not in SQUARED_ERROR_ONLY:
+            if estimator not in OTHER_LOSSES or name not in SQUARED_ERROR_ONLY:
                 yield estimator(solver=name)
 
 
@@ -24,6 +38,9 @@ STRONG = {
     Ridge: {"alpha": 100.0},
     RidgeClassifier: {"alpha": 1e4},
     LogisticRegression: {"C": 0.01},
+    SquaredHingeClassifier: {"C": 1e-3},
+    HuberRegressor: {"alpha": 100.0},
+    PoissonRegressor: {"alpha": 10.0},
 }
 
 
@@ -54,7 +71,8 @@ def test_scikit_learn_checks(estimator, check):
 
 
 @pytest.mark.parametrize("name", sorted(SQUARED_ERROR_ONLY))
-def test_squared_error_solvers_refuse_the_logistic_loss(name):
+@pytest.mark.parametrize("make", OTHER_LOSSES)
+def test_squared_error_solvers_refuse_other_losses(make, name):
     X, y = [[0.0], [1.0], [2.0]], [0, 1, 1]
     with pytest.raises(ValueError, match=f"solver='{name}' solves squared-error"):
-        LogisticRegression(solver=name).fit(X, y)
+        make(solver=name).fit(X, y)
