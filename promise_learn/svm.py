@@ -73,7 +73,7 @@ class SquaredHingeClassifier(LinearClassifier, BaseEstimator):
     Warns
     -----
     ConvergenceWarning
-        Where ``tol`` was not reached, with the gap that was.
+        For each class where ``tol`` was not reached, with the gap that was.
 
     References
     ----------

@@ -11,14 +11,22 @@ from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from promise_learn import LogisticRegression, Ridge, RidgeClassifier
+from promise_learn import (
+    HuberRegressor,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+    SquaredHingeClassifier,
+)
 from promise_learn._compat import InvalidParameterError
 from promise_learn.preconditioners import Nystrom
 from promise_learn.solvers import SOLVERS, Direct, NewtonCG
 
-MODELS = [Ridge, RidgeClassifier, LogisticRegression]
+CLASSES = [RidgeClassifier, LogisticRegression, SquaredHingeClassifier]
+MODELS = [Ridge, HuberRegressor, PoissonRegressor, *CLASSES]
 ALL = pytest.mark.parametrize("make", MODELS)
-CLASSIFIERS = pytest.mark.parametrize("make", MODELS[1:])
+CLASSIFIERS = pytest.mark.parametrize("make", CLASSES)
 STORAGE = pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
 
 
