@@ -1,7 +1,5 @@
 """Regression of counts and frequencies."""
 
-import math
-
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 
@@ -10,6 +8,9 @@ from ._base import check_common, margins, unchanged_on_failure
 from ._compat import real, validate, validate_weights
 from ._regressors import LinearRegressor
 from .losses import Poisson
+
+NOTHING = 1e-12
+"""Deviance, relative to the mean, of a perfect prediction."""
 
 
 class PoissonRegressor(LinearRegressor, BaseEstimator):
@@ -170,9 +171,10 @@ class PoissonRegressor(LinearRegressor, BaseEstimator):
         relative, scaled, _ = Poisson().centred(y, weights)
         null = float(scaled @ Poisson().value(0 * eta, relative))
         deviance = float(weights @ Poisson().value(eta, y))
-        if null > 0:
+        level = float(scaled.sum())
+        if null > NOTHING**2 * level:
             return 1 - deviance / null
-        return float(math.isclose(deviance, 0, abs_tol=1e-12))
+        return float(deviance <= NOTHING * level)
 
 
 def _refuse_negative(y):

@@ -24,8 +24,9 @@ class SquaredHingeClassifier(LinearClassifier, BaseEstimator):
 
     One problem for two classes; for more, one against the rest for each class, one
     after the other. This is the primal problem of scikit-learn's ``LinearSVC``, save
-    that the intercept is not penalised: there ``intercept_scaling`` must be large for
-    the same.
+    that the intercept is not penalised (there ``intercept_scaling`` must be large for
+    the same), and that with more than two classes the weight of a class counts in the
+    problems of the others, too.
 
     Parameters
     ----------

@@ -14,8 +14,9 @@ class Factor:
     """Factor of a symmetric positive (semi-)definite matrix, equilibrated first.
 
     Cholesky; a spectral factor where a pivot is lost in rounding, and then `solve`
-    gives the minimum-norm solution in the scaled variables. An empty column counts as
-    one of the identity, which gives a search direction where curvature has vanished.
+    gives the minimum-norm solution of a consistent system in the scaled variables.
+    Directions without curvature count as those of the identity, so that one can search
+    along a gradient that lies there.
 
     Parameters
     ----------
@@ -47,7 +48,8 @@ class Factor:
             values, self._vectors = xp.linalg.eigh(H)
             top = float(xp.max(xp.abs(values)))
             keep = values > lost * top
-            self._inverse = xp.where(keep, 1 / xp.where(keep, values, 1.0), 0.0)
+            self._dropped = xp.astype(~keep, H.dtype)
+            self._inverse = 1 / xp.where(keep, values, 1.0)
             self.pivot = float(xp.min(xp.where(keep, values, top)))
 
     def _cholesky(self, S, lost):
@@ -73,8 +75,8 @@ class Factor:
         energy = _squared_norm(xp, column(empty, g) * g) / tiny
         if self._lower is None:
             scaled = column(self._scale, g) * g
-            dropped = column(xp.astype(self._inverse == 0, g.dtype), g)
-            lost = _squared_norm(xp, dropped * (self._vectors.T @ scaled))
+            along = self._vectors.T @ scaled
+            lost = _squared_norm(xp, column(self._dropped, along) * along)
             if lost > 1e-12 * _squared_norm(xp, scaled):
                 energy += lost / (tiny * self._vectors.shape[0])
         return energy / 2

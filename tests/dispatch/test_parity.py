@@ -10,11 +10,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from _strict import DEVICE, HOST, SQUARED_ERROR_ONLY, as_numpy, assert_like, on, options
-from promise_learn import LogisticRegression, Ridge, RidgeClassifier
+from promise_learn import (
+    HuberRegressor,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+    SquaredHingeClassifier,
+)
 from promise_learn.preconditioners import PRECONDITIONERS
 from promise_learn.solvers import SOLVERS
 
-TASKS = ("ridge", "targets", "ridge classes", "binary", "multinomial")
+OTHER_LOSSES = ("binary", "multinomial", "hinge", "huber", "poisson")
+TASKS = ("ridge", "targets", "ridge classes", *OTHER_LOSSES)
 SHAPES = {"n > p": (120, 8), "n < p": (25, 40)}
 
 
@@ -36,6 +44,9 @@ def data(task, shape, dtype="float64"):
         "ridge classes": scores.argmax(axis=1),
         "binary": np.where(scores[:, 0] > 0, 7, 3),
         "multinomial": scores.argmax(axis=1),
+        "hinge": scores.argmax(axis=1),
+        "huber": np.where(scores[:, 1] > 1, 10 * scores[:, 0], scores[:, 0]),
+        "poisson": np.floor(np.exp(scores[:, 0] / 3)),
     }[task]
     return X.astype(dtype), y, rng.uniform(0.5, 2.0, n)
 
@@ -49,13 +60,19 @@ def estimator(task, **settings):
         return Ridge(alpha=2.0, **settings)
     if task == "ridge classes":
         return RidgeClassifier(alpha=2.0, class_weight="balanced", **settings)
+    if task == "hinge":
+        return SquaredHingeClassifier(C=0.5, class_weight="balanced", **settings)
+    if task == "huber":
+        return HuberRegressor(alpha=2.0, **settings)
+    if task == "poisson":
+        return PoissonRegressor(alpha=0.1, **settings)
     return LogisticRegression(C=0.5, class_weight="balanced", **settings)
 
 
 def applicable():
     for task in TASKS:
         for name in SOLVERS:
-            if task in ("binary", "multinomial") and name in SQUARED_ERROR_ONLY:
+            if task in OTHER_LOSSES and name in SQUARED_ERROR_ONLY:
                 continue
             yield task, name
 
