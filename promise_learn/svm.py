@@ -181,7 +181,8 @@ class SquaredHingeClassifier(LinearClassifier, BaseEstimator):
             fits = self.coef_.shape[0] == count
             for k, each in enumerate(copies):
                 rows = slice(k, k + 1) if fits else slice(0)
-                each.coef_, each.intercept_ = self.coef_[rows], self.intercept_[rows]
+                each.coef_ = self.coef_[rows, ...]
+                each.intercept_ = self.intercept_[rows]
         return copies
 
 

@@ -65,7 +65,7 @@ def estimator(task, **settings):
     if task == "huber":
         return HuberRegressor(alpha=2.0, **settings)
     if task == "poisson":
-        return PoissonRegressor(alpha=0.1, **settings)
+        return PoissonRegressor(alpha=1.0, **settings)
     return LogisticRegression(C=0.5, class_weight="balanced", **settings)
 
 
@@ -91,7 +91,7 @@ def test_every_solver_takes_the_same_steps_as_on_numpy(task, name, shape):
     # same random numbers, sums in another order: the paths part by rounding only, which
     # hundreds of steps, and most of all L-BFGS, amplify
     atol = (1e-4 if name == "lbfgs" else 1e-5) * np.abs(expected.coef_).max()
-    if name != "lbfgs":
+    if name != "lbfgs" and task != "huber":  # a row at a jump may take either side
         assert_array_equal(as_numpy(fitted.n_iter_), as_numpy(expected.n_iter_))
     assert_allclose(as_numpy(fitted.coef_), expected.coef_, 0, atol)
     assert_allclose(as_numpy(fitted.intercept_), expected.intercept_, 0, 10 * atol)
