@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import datasets, linalg, plotting, preconditioners, solvers
     from ._warmup import warmup
+    from .huber import HuberRegressor
     from .logistic import LogisticRegression
     from .plotting import ConvergenceDisplay, SpectrumDisplay
+    from .poisson import PoissonRegressor
     from .random_features import (
         RandomFeatures,
         RandomFeaturesClassifier,
@@ -19,19 +21,23 @@ if TYPE_CHECKING:
     )
     from .ridge import Ridge, RidgeClassifier
     from .spectra import HessianSpectrum
+    from .svm import SquaredHingeClassifier
 
 __version__: str
 
 __all__ = [
     "ConvergenceDisplay",
     "HessianSpectrum",
+    "HuberRegressor",
     "LogisticRegression",
+    "PoissonRegressor",
     "RandomFeatures",
     "RandomFeaturesClassifier",
     "RandomFeaturesRegressor",
     "Ridge",
     "RidgeClassifier",
     "SpectrumDisplay",
+    "SquaredHingeClassifier",
     "datasets",
     "linalg",
     "plotting",
@@ -50,6 +56,9 @@ _HOME = {
     "Ridge": "ridge",
     "RidgeClassifier": "ridge",
     "SpectrumDisplay": "plotting",
+    "HuberRegressor": "huber",
+    "PoissonRegressor": "poisson",
+    "SquaredHingeClassifier": "svm",
     "warmup": "_warmup",
 }
 

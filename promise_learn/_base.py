@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from ._arrays import as_numpy, cast, column, current, is_sparse, like, namespace, take
+from ._arrays import as_numpy, cast, current, is_sparse, like, namespace, take
 from ._compat import (
     boolean,
     check_parameters,
@@ -25,7 +25,7 @@ from ._compat import (
     validate,
 )
 from .design import Design, FeatureRows
-from .losses import Loss
+from .losses import Logistic, Loss, Multinomial
 from .objective import Objective
 from .preconditioners import Preconditioner, resolve_preconditioner
 from .solvers import SOLVERS, Solver, Status, minimize, resolve_solver
@@ -137,9 +137,9 @@ def _objective(task, fit_intercept):
     """Objective of a task, and the origin that the intercept is measured from.
 
     With an intercept, dense columns are centred lazily (sparse data keep their zeros)
-    and the targets of the squared error by their mean: neither changes the
-    coefficients, and both spare the digits that a large offset would take. For that the
-    means of some rows are as good as those of all, without a pass over X.
+    and the targets by what their loss says: neither changes the coefficients, and both
+    spare the digits that a large offset would take. For columns the means of some rows
+    are as good for that as those of all, without a pass over X.
     """
     total = float(namespace(task.weights).sum(task.weights))
     weights = task.weights / total
@@ -147,9 +147,8 @@ def _objective(task, fit_intercept):
     if fit_intercept and not is_sparse(task.X):
         centre = _centre(design.rows, weights)
         design = Design(design.rows, centre, intercept=True)
-    if fit_intercept and task.loss.code == 0:
-        origin = namespace(y).sum(column(weights, y) * y, axis=0)
-        y = y - origin
+    if fit_intercept:
+        y, weights, origin = task.loss.centred(y, weights)
     dim = design.shape[1]
     penalty = np.zeros((dim, *np.shape(task.strength)))
     penalty[: task.X.shape[1]] = task.strength / total
@@ -214,7 +213,7 @@ def _separation(f, result):
     times the smallest weight proves separation.
     """
     value = np.fmin.reduce(result.history["objective"], initial=math.inf)
-    if f.loss.code == 0 or value >= SEPARATED:
+    if not isinstance(f.loss, Logistic | Multinomial) or value >= SEPARATED:
         return ""
     weights = as_numpy(f.weights)
     if value >= math.log(2) * weights[weights > 0].min():

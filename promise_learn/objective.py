@@ -24,6 +24,8 @@ from ._arrays import (
 
 PILOT_DIM, PILOT_ROWS = 2000, 1000
 
+CROSSING = 1e-10
+
 
 class Objective:
     """Regularised empirical risk of a linear model, on the mean-loss scale.
@@ -33,10 +35,10 @@ class Objective:
     design : Design
         X with its intercept column, (n, dim).
     y : array (n,) or (n, K)
-        Targets; -1/+1 for the logistic loss, class codes for the multinomial one.
+        Targets; -1/+1 for two classes, class codes for the multinomial loss.
     loss : Loss
     weights : array (n,)
-        Non-negative, summing to one.
+        Non-negative, summing to one (for relative counts: to their mean).
     penalty : array broadcastable to w
         Curvature of the ridge term on the mean-loss scale: alpha / S or 1 / (C S) on
         coefficients, 0 on the intercept. One column a target where targets differ.
@@ -267,6 +269,24 @@ class Expansion:
         if not f.coupled:
             return add_diagonal(f.design.gram(self._curvature), f.penalty)
         return _multinomial_hessian(f, self._curvature)
+
+    def bounds_below(self, d):
+        """Whether the quadratic model, least at w + d, is known to lie below F there.
+
+        The slopes of the model at its minimum are feasible in the dual of a piecewise
+        quadratic problem, and then its value is a lower bound of the minimum of F, if
+        no row leaves a piece with curvature for one without. Smooth losses, whose model
+        is exact in the limit, are not looked at. Margins at a jump may cross it by a
+        rounding error.
+        """
+        f, xp = self.objective, self.objective.xp
+        if not f.loss.piecewise:
+            return True
+        change = f.design.dot(d)
+        least = CROSSING * (1 + xp.abs(self.eta))
+        change = change - xp.clip(change, -least, least)
+        before = f.loss.curvature(self.eta, f.y)
+        return bool(xp.all(f.loss.curvature(self.eta + change, f.y) >= before))
 
     def slope_towards(self, other):
         """Return t -> d/dt F(w + t d) with d = other.w - w, O(n) a call."""

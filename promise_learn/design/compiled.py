@@ -79,7 +79,7 @@ class CompiledRows(Rows):
             return super().expand(loss, u, offset, y, s)
         from ..kernels import passes
 
-        X, code, n = self.kernel_view, loss.code, self.shape[0]
+        X, code, n = self.kernel_view, loss.compiled, self.shape[0]
         u, offset = np.ascontiguousarray(u), float(offset)
         eta, r, d = np.empty(n), np.empty(n), np.empty(n)
         g, value = self._accumulate(
@@ -108,8 +108,9 @@ class CompiledRows(Rows):
             return super().loss_sum(loss, eta, y, s)
         from ..kernels import passes
 
+        code = loss.compiled
         return self._each(
-            lambda lo, hi: passes.loss_sum(loss.code, lo, hi, eta, y, s),
+            lambda lo, hi: passes.loss_sum(code, lo, hi, eta, y, s),
             20 * self.shape[0],
         )
 
@@ -119,7 +120,7 @@ class CompiledRows(Rows):
             return super().slope_sum(loss, eta, change, t, y, s)
         from ..kernels import passes
 
-        code, t = loss.code, float(t)
+        code, t = loss.compiled, float(t)
         return self._each(
             lambda lo, hi: passes.slope_sum(code, lo, hi, eta, change, t, y, s),
             20 * self.shape[0],

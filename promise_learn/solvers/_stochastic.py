@@ -154,7 +154,7 @@ class StochasticRun:
             starts = self.rng.choice(starts, starts.shape[0])
         kept = take(self.weights if table is None else table, order)
         known = f.loss.code >= 0 and is_numpy(self.X.values)
-        run, loss = (compiled(epoch), f.loss.code) if known else (epoch, f.loss)
+        run, loss = (compiled(epoch), f.loss.compiled) if known else (epoch, f.loss)
         y, weights = take(f.y, order), take(self.weights, order)
         data = (self.X, y, weights, loss, order, starts, self.batch_size, self.penalty)
         run(*data, self.curvature.factors, *state, kept)

@@ -4,6 +4,8 @@ The Newton decrement 1/2 g'H^-1 g estimates F(w) - F*; it is what ``tol`` is com
 with, whichever solver runs.
 """
 
+import math
+
 import numpy as np
 
 from .._arrays import add_diagonal, as_numpy, like, namespace
@@ -131,16 +133,23 @@ def suboptimality(point, target):
     Returns
     -------
     float
-        The decrement, or a lower bound above ``target``.
+        The decrement, or a lower bound above ``target``; infinite where the decrement
+        of a piecewise loss bounds nothing.
     float
         Passes over X that it took.
     """
     f, g = point.objective, point.gradient
     if f.dim * (f.n_columns if f.coupled else 1) <= DENSE_SIZE:
         factor = HessianFactor(point)
-        return factor.decrement(g, factor.solve(g)), 1.0
-    for it in pcg(point.product, -g, jacobi(point), coupled=f.coupled, cautious=True):
-        enough = it.gap <= 0.1 * it.decrease or it.decrease > target
-        if enough or it.iteration >= MAX_ITERATIONS:
-            break
-    return it.decrease + it.gap, float(it.iteration)
+        x = factor.solve(g)
+        decrement, passes = factor.decrement(g, x), 1.0
+    else:
+        inverse = jacobi(point)
+        for it in pcg(point.product, -g, inverse, coupled=f.coupled, cautious=True):
+            enough = it.gap <= 0.1 * it.decrease or it.decrease > target
+            if enough or it.iteration >= MAX_ITERATIONS:
+                break
+        x, decrement, passes = -it.x, it.decrease + it.gap, float(it.iteration)
+    if decrement <= target and not point.bounds_below(-x):
+        decrement = math.inf
+    return decrement, passes
