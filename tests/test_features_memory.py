@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from _cases import store
 from _features import MAP, STOCHASTIC, data, room
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 
 from promise_learn import RandomFeaturesClassifier, RandomFeaturesRegressor
 from promise_learn.design import compiled, features
+from promise_learn.kernels import _threads
 
 # ------------------------------------------------------------------ memory
 
@@ -53,6 +55,15 @@ def test_stochastic_solvers_need_stored_features(make, name):
         model.set_params(memory="auto").fit(X, y)
     assert model.stored_
     assert model.score(X, y) > 0.5
+
+
+def problem(task, n):
+    """X, y and the estimator of a task."""
+    X, Y, _ = data(n)
+    if task in ("ridge", "targets"):
+        return X, Y if task == "targets" else Y[:, 0], RandomFeaturesRegressor
+    y = Y[:, 0] > 0.2 if task == "binary" else Y.argmax(axis=1)
+    return X, y, RandomFeaturesClassifier
 
 
 @pytest.fixture
@@ -105,6 +116,29 @@ def test_a_cache_serves_every_penalty(
     assert len(grams) > before
 
 
+# ------------------------------------------------------------------ threads
+
+
+@pytest.mark.parametrize("generated", [False, True])
+@pytest.mark.parametrize("task", ["ridge", "targets", "binary", "multinomial"])
+def test_coefficients_do_not_depend_on_the_number_of_threads(
+    task, generated, monkeypatch
+):
+    monkeypatch.setattr(_threads, "_cores", lambda: 2)
+    monkeypatch.setattr(_threads, "_numba_limit", lambda: 2)
+    X, y, make = problem(task, 6000)
+    settings = MAP | {"n_components": 150, "tol": 1e-4}
+    model, coefs = make(**settings, memory=2e6 if generated else 1e9), []
+    for limit in (1, 2):
+        with threadpool_limits(limit):
+            assert _threads.thread_limit() == limit
+            model.fit(X, y)
+            assert model.stored_ != generated
+            coefs.append((model.coef_, model.intercept_, model.predict(X)))
+    for alone, both in zip(*coefs, strict=True):
+        assert_array_equal(alone, both)
+
+
 # ------------------------------------------------------------------ the peak
 
 
@@ -122,13 +156,10 @@ def peak(model, X, y):
 @pytest.mark.parametrize("task", ["ridge", "targets", "binary", "multinomial"])
 def test_a_fit_takes_no_more_memory_than_it_may(task, storage):
     """Stored features would take six times that."""
-    X, Y, _ = data(20_000)
-    y = {"ridge": Y[:, 0], "targets": Y, "binary": Y[:, 0] > 0.2}.get(task)
-    y = Y.argmax(axis=1) if y is None else y
-    make = RandomFeaturesRegressor if y.dtype == float else RandomFeaturesClassifier
-    memory = 4 * 20_000 * 1000 / 6
-    settings = MAP | {"n_components": 1000, "tol": 1e-3, "memory": memory}
-    model = make(**settings)
+    n = 6000 if task == "multinomial" else 20_000
+    X, y, make = problem(task, n)
+    memory = 4 * n * 1000 / 6
+    model = make(**MAP | {"n_components": 1000, "tol": 1e-3, "memory": memory})
     top = peak(model, store(X, storage), y)
     assert not model.stored_
     assert top < memory
