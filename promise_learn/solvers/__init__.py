@@ -11,6 +11,7 @@ from .lbfgs import LBFGS
 from .newton_cg import NewtonCG
 from .newton_cholesky import Direct, NewtonCholesky
 from .newton_sketch import NewtonSketch
+from .osgm import OSGM
 from .pcg import PCG, NystromPCG
 from .progressive_lbfgs import ProgressiveLBFGS
 from .r_ssn import RSSN
@@ -41,6 +42,7 @@ _CLASSES = (
     SLBFGS,
     ProgressiveLBFGS,
     SubspaceNewton,
+    OSGM,
 )
 
 SOLVERS = {solver.name: solver for solver in _CLASSES}
@@ -48,6 +50,7 @@ SOLVERS = {solver.name: solver for solver in _CLASSES}
 
 __all__ = [
     "LBFGS",
+    "OSGM",
     "PCG",
     "RSSN",
     "SLBFGS",

@@ -35,10 +35,9 @@ class SubsampledNewtonMethod(Solver):
     References
     ----------
     Roosta-Khorasani and Mahoney, "Sub-sampled Newton methods", Math. Program. 174,
-    2019; Bollapragada, Byrd and Nocedal, "Exact and inexact
-    subsampled Newton methods for optimization", IMA Journal of
-    Numerical Analysis 39, 2019, for
-    gradients that grow.
+    2019; Bollapragada, Byrd and Nocedal, "Exact and inexact subsampled Newton methods
+    for optimization", IMA Journal of Numerical Analysis 39, 2019, for gradients that
+    grow.
     """
 
     gradient_batch: Any = "full"
