@@ -16,10 +16,11 @@ HEAD = """# Methods
 
 Made by `python benchmarks/methods_table.py` from the solvers themselves.
 
-n is the number of rows, d the effective dimension of the Hessian, kappa its condition number,
-epsilon the accuracy of a Hessian estimate, tau* the batch size that PROMISE's theory asks for;
-O~ hides logarithms. Sizes and rates are what the source proves or proposes, for strongly convex
-problems; defaults are in the docstrings. Lazy: one Hessian estimate serves many steps.
+n is the number of rows, d the effective dimension of the Hessian, kappa its condition
+number, epsilon the accuracy of a Hessian estimate, tau* the batch size that PROMISE's
+theory asks for; O~ hides logarithms. Sizes and rates are what the source proves or
+proposes, for strongly convex problems; defaults are in the docstrings. Lazy: one
+Hessian estimate serves many steps.
 
 | solver | gradient batch | Hessian batch | lazy | local convergence | source |
 |---|---|---|---|---|---|

@@ -43,10 +43,15 @@ def tightened(estimator):
     return estimator.set_params(tol=1e-15, max_iter=5000)
 
 
+def may_warn(name):
+    """Whether a fit may end at max_iter: one check has weights of 1e3 and 1e-4."""
+    return name == "osgm" or (name in SOLVERS and SOLVERS[name].stochastic)
+
+
 @parametrize_with_checks(list(estimators()))
 def test_scikit_learn_checks(estimator, check):
     with warnings.catch_warnings():
-        if "sketchy" in estimator.solver:  # a truthful warning fails no check
+        if may_warn(estimator.solver):  # a truthful warning fails no check
             warnings.simplefilter("ignore", ConvergenceWarning)
         if "sample_weight_equivalence" in check.func.__name__:
             estimator = tightened(estimator)

@@ -36,7 +36,7 @@ class LBFGS(Solver):
     theory = Theory(
         "full",
         "none",
-        True,
+        False,
         "linear",
         "Byrd et al. (1995)",
     )

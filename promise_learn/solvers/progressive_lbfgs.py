@@ -1,6 +1,7 @@
 """L-BFGS on batches that grow when a test says that their gradient is too noisy."""
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 from .._arrays import column
@@ -11,6 +12,8 @@ from .theory import Theory
 
 ARMIJO, HALVINGS = 1e-4, 60
 WINDOW = 5
+TINY, LARGEST = 1e-300, 1e18
+RECENT, CANCELLED = 10, 0.38  # of the safeguard
 
 
 @dataclass(repr=False, eq=False)
@@ -22,7 +25,10 @@ class ProgressiveLBFGS(Solver):
     .. math:: \frac{\mathrm{Var}_{i \in B} \big( (H g_i)^T H g_B \big)}{|B|}
               \le \theta^2 \| H g_B \|^4,
 
-    else it grows to the size that would pass. Steps start from
+    else it grows to the size that would pass. Noise alone passes the test in many
+    dimensions; so where the mean of the last ten gradients is shorter than 0.38 of the
+    last one, that mean stands for g_B (Bollapragada, Byrd and Nocedal). Steps start
+    from
     :math:`1 / (1 + \mathrm{Var}(g_i) / (|B| \|g_B\|^2))`, 1 on all rows, and are halved
     until :math:`F_B` falls enough (Armijo, c = 1e-4). Every iteration draws a new batch
     and takes both gradients of a pair from it. Once the batch is all rows, this is
@@ -43,7 +49,9 @@ class ProgressiveLBFGS(Solver):
     References
     ----------
     Bollapragada, Mudigere, Nocedal, Shi and Tang, "A progressive batching L-BFGS method
-    for machine learning", ICML 2018, algorithm 1.
+    for machine learning", ICML 2018, algorithm 1; Bollapragada, Byrd and Nocedal,
+    "Adaptive sampling strategies for stochastic optimization", SIAM J. Optim. 28, 2018,
+    section 4, for the safeguard.
     """
 
     memory: int = 10
@@ -65,6 +73,7 @@ class ProgressiveLBFGS(Solver):
         """Yield a `Step` after every step on all rows, and after a pass on fewer."""
         pairs, size, values = Pairs(self.memory, self.curvature), self.batch_size, []
         batch, passes, reported = None, 0.0, 0.0
+        recent = deque(maxlen=RECENT)
         while True:
             if batch is not f:
                 batch = random_batch(f, size, rng)
@@ -72,8 +81,10 @@ class ProgressiveLBFGS(Solver):
                 passes += batch.n_rows / f.n_rows
             d, first = -pairs.apply(point.gradient), 1.0
             if batch is not f:
-                needed, first = self._test(point, d, pairs)
+                recent.append(point.gradient)
+                needed, first = self._test(point, pairs, recent)
                 if needed > batch.n_rows:
+                    recent.clear()
                     size = min(needed, positive(f))
                     continue
             moved, t, trials = _backtrack(batch, point, d, first)
@@ -95,23 +106,24 @@ class ProgressiveLBFGS(Solver):
                 reported = passes
                 yield Step(w, passes=passes, step_size=t)
 
-    def _test(self, point, d, pairs):
+    def _test(self, point, pairs, recent):
         """Rows that the test asks for, and the first step to try."""
         f, g, xp = point.objective, point.gradient, point.objective.xp
         slopes = f.loss.slope(point.eta, f.y)
         slopes = column(f.weights * f.n_rows, slopes) * slopes
-        v = -pairs.apply(d)
-        along = slopes * f.design.dot(v)
+        norm, mean = float(xp.sum(g * g)), sum(recent) / len(recent)
+        cancelled = float(xp.sum(mean * mean)) < CANCELLED**2 * norm
+        v = pairs.apply(mean if cancelled and len(recent) == RECENT else g)
+        length = float(xp.sum(v * v))
+        along = slopes * f.design.dot(pairs.apply(v))
         along = along if along.ndim == 1 else xp.sum(along, axis=1)
-        length = float(xp.sum(d * d))
-        spread = float(xp.var(along))
-        needed = math.ceil(spread / (self.theta * length) ** 2) if length else 0
-        norm = float(xp.sum(g * g))
+        needed = float(xp.var(along)) / max((self.theta * length) ** 2, TINY)
         squares = slopes**2 if slopes.ndim == 1 else xp.sum(slopes**2, axis=1)
         part = g - f.ridge(point.w)
-        mean = float(xp.mean(squares * row_norms(f.design)))
-        variance = max(mean - float(xp.sum(part * part)), 0.0)
-        return needed, 1 / (1 + variance / (f.n_rows * norm)) if norm else 1.0
+        second = float(xp.mean(squares * row_norms(f.design)))
+        variance = max(second - float(xp.sum(part * part)), 0.0)
+        first = 1 / (1 + variance / max(f.n_rows * norm, TINY))
+        return math.ceil(min(needed, LARGEST)), first
 
 
 def row_norms(design):

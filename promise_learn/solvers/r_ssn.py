@@ -59,7 +59,7 @@ class RSSN(Solver):
         """Yield a `Step` before every step on all rows, and after a pass on fewer."""
         xp, size, sample = f.xp, self.batch_size, self.hessian_batch
         batch, point, largest = None, None, 0.0
-        passes, reported, t, refreshes = 0.0, 0.0, 1.0, 0
+        passes, read, t, refreshes = 0.0, 0, 1.0, 0
         while True:
             if batch is not f:
                 batch = random_batch(f, size, rng)
@@ -75,12 +75,12 @@ class RSSN(Solver):
             system = subsampled_system(at, curvature.n_rows, rng, tau)
             d = -system.solve(g)
             passes += (1 + system.passes) * curvature.n_rows / f.n_rows
-            refreshes += 1
+            refreshes, read = refreshes + 1, read + batch.n_rows + curvature.n_rows
             if batch is f:
                 gap = -0.5 * float(xp.sum(g * d))
                 yield Step(w, point.value, g, gap, False, passes, t, refreshes)
-            elif passes >= reported + 1:
-                reported = passes
+            elif read >= f.n_rows:
+                read = 0
                 yield Step(w, passes=passes, step_size=t, refreshes=refreshes)
             moved, t = advance(batch, point, d)
             passes += batch.n_rows / f.n_rows

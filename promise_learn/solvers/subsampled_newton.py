@@ -59,12 +59,13 @@ class SubsampledNewtonMethod(Solver):
         size = f.n_rows if self.gradient_batch == "full" else self.gradient_batch
         sample = named(self.hessian_batch, hessian_rows(f))
         batch, point = None, None
-        passes, reported, t, refreshes = 0.0, 0.0, 1.0, 0
+        passes, read, t, refreshes = 0.0, 0, 1.0, 0
         while True:
             if batch is not f:
                 batch = random_batch(f, size, rng)
                 point = batch.expand(w)
                 passes += batch.n_rows / f.n_rows
+                read += 2 * batch.n_rows
             system = subsampled_system(point, sample, rng)
             d = -system.solve(point.gradient)
             passes, refreshes = passes + system.passes, refreshes + 1
@@ -73,8 +74,8 @@ class SubsampledNewtonMethod(Solver):
                 yield Step(
                     w, point.value, point.gradient, gap, False, passes, t, refreshes
                 )
-            elif passes >= reported + 1:
-                reported = passes
+            elif read >= f.n_rows:
+                read = 0
                 yield Step(w, passes=passes, step_size=t, refreshes=refreshes)
             moved, t = advance(batch, point, d)
             passes += batch.n_rows / f.n_rows
