@@ -16,7 +16,8 @@ import numpy as np
 from environment import machine
 from problems import random_csr
 
-from promise_learn.design import Design, rates
+from promise_learn.design import Design, FeatureRows, draw_map, rates
+from promise_learn.linalg.cholesky import factor
 
 
 def seconds(call, repeats):
@@ -34,6 +35,13 @@ def dense(n, p, rng):
     """Centred dense design of standard normal numbers."""
     X = rng.standard_normal((n, p))
     return Design(X, X.mean(axis=0), intercept=True)
+
+
+def features(n, d, rng):
+    """Design of 2,000 generated features of d columns."""
+    X = rng.standard_normal((n, d)).astype(np.float32)
+    drawn = draw_map(X, 2_000, "rbf", 1.0 / d, 1, "gaussian", "kernel", rng)
+    return Design(FeatureRows(X, drawn), intercept=True)
 
 
 def measure(scale, repeats):
@@ -60,6 +68,12 @@ def measure(scale, repeats):
     yield "SPARSE_GRAM", gram(short) / pairs(short)
     long = Design(random_csr(int(500_000 * scale), 2000, 15, rng), intercept=True)
     yield "SPARSE_GRAM_LARGE", gram(long) / pairs(long)
+    K = np.cov(rng.standard_normal((int(3000 * scale), 6000)).astype(np.float32))
+    yield "FACTOR", len(K) ** 3 / 3 / seconds(lambda: factor(K), repeats)
+    few, many = (features(int(50_000 * scale), d, rng) for d in (2, 256))
+    least = curved(few) / few.rows.nnz
+    yield "FEATURE", least
+    yield "PROJECTION", 2 * 254 / (curved(many) / many.rows.nnz - least)
 
 
 def pairs(design):

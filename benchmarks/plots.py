@@ -64,7 +64,7 @@ def curves(points, colour, gap, path):
     _save(figure, path)
 
 
-def profile(times, colour, gap, path):
+def profile(times, colour, gap, path, unit="seconds", dashed=()):
     """Draw the performance profile of Dolan and More (2002).
 
     The curve of a library at tau is the share of problems that it solves within tau
@@ -73,13 +73,18 @@ def profile(times, colour, gap, path):
     Parameters
     ----------
     times : list of dict of str to float
-        For every problem the seconds of the libraries that reached the gap.
+        For every problem the seconds, or other cost, of the libraries that reached the
+        gap.
     colour : dict of str to colour
         By library.
     gap : float
-        Gap that counts as solved.
+        Gap that counts as solved: relative in `run.py`.
     path : Path
         File to write.
+    unit : str
+        Name of the cost.
+    dashed : collection of str
+        Libraries drawn with dashed lines.
     """
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     ax = figure.add_subplot()
@@ -97,13 +102,14 @@ def profile(times, colour, gap, path):
             np.append(np.append(0.0, shares[1:]), shares[-1]),
             where="post",
             color=colour[library],
+            linestyle="--" if library in dashed else "-",
             linewidth=2.5 if library == OURS else 1.5,
             zorder=3 if library == OURS else 2,
             label=f"{library} ({len(rows)} of {len(times)})",
         )
     ax.set(
-        title=f"Performance profile, {len(times)} problems, relative gap {gap:g}",
-        xlabel=r"$\tau$: seconds over those of the fastest library",
+        title=f"Performance profile, {len(times)} problems, gap {gap:g}",
+        xlabel=rf"$\tau$: {unit} over those of the fastest",
         ylabel=r"share of problems solved within $\tau$",
         xscale="log",
         xlim=(1, right),

@@ -154,13 +154,14 @@ def _read(spec):
     if spec.source.endswith((".csv", ".tsv")):
         return _table(spec.source)
     if spec.source.endswith(".npz"):
-        with np.load(_find(spec.source)) as arrays:
+        with np.load(find(spec.source)) as arrays:
             end = "_train" if "X_train" in arrays else ""
             return arrays["X" + end].astype(np.float64), arrays["y" + end]
     return load_libsvm(spec.source, n_features=spec.n_features)
 
 
-def _find(name):
+def find(name):
+    """Path of a file of the data folder, however it is packed."""
     home = Path(os.environ.get("PROMISE_LEARN_DATA", "."))
     for suffix in OPENERS:
         if (home / (name + suffix)).is_file():
@@ -170,7 +171,7 @@ def _find(name):
 
 def _table(name):
     """Numbers of a .csv or .tsv file, the target in the last column."""
-    path = _find(name)
+    path = find(name)
     delimiter = "\t" if ".tsv" in path.name else ","
     with OPENERS.get(path.suffix, open)(path, "rt") as file:
         header = file.readline()[:1].isalpha()

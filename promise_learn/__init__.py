@@ -8,20 +8,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, plotting, preconditioners, solvers
+    from . import datasets, linalg, plotting, preconditioners, solvers
     from ._warmup import warmup
+    from .huber import HuberRegressor
     from .logistic import LogisticRegression
-    from .plotting import ConvergenceDisplay
+    from .plotting import ConvergenceDisplay, SpectrumDisplay
+    from .poisson import PoissonRegressor
+    from .random_features import (
+        RandomFeatures,
+        RandomFeaturesClassifier,
+        RandomFeaturesRegressor,
+    )
     from .ridge import Ridge, RidgeClassifier
+    from .spectra import HessianSpectrum
+    from .svm import SquaredHingeClassifier
 
 __version__: str
 
 __all__ = [
     "ConvergenceDisplay",
+    "HessianSpectrum",
+    "HuberRegressor",
     "LogisticRegression",
+    "PoissonRegressor",
+    "RandomFeatures",
+    "RandomFeaturesClassifier",
+    "RandomFeaturesRegressor",
     "Ridge",
     "RidgeClassifier",
+    "SpectrumDisplay",
+    "SquaredHingeClassifier",
     "datasets",
+    "linalg",
     "plotting",
     "preconditioners",
     "solvers",
@@ -30,9 +48,17 @@ __all__ = [
 
 _HOME = {
     "ConvergenceDisplay": "plotting",
+    "HessianSpectrum": "spectra",
     "LogisticRegression": "logistic",
+    "RandomFeatures": "random_features",
+    "RandomFeaturesClassifier": "random_features",
+    "RandomFeaturesRegressor": "random_features",
     "Ridge": "ridge",
     "RidgeClassifier": "ridge",
+    "SpectrumDisplay": "plotting",
+    "HuberRegressor": "huber",
+    "PoissonRegressor": "poisson",
+    "SquaredHingeClassifier": "svm",
     "warmup": "_warmup",
 }
 

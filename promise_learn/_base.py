@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from ._arrays import as_numpy, column, current, is_sparse, like, namespace, take
+from ._arrays import as_numpy, cast, current, is_sparse, like, namespace, take
 from ._compat import (
     boolean,
     check_parameters,
@@ -24,8 +24,8 @@ from ._compat import (
     real,
     validate,
 )
-from .design import Design
-from .losses import Loss
+from .design import Design, FeatureRows
+from .losses import Logistic, Loss, Multinomial
 from .objective import Objective
 from .preconditioners import Preconditioner, resolve_preconditioner
 from .solvers import SOLVERS, Solver, Status, minimize, resolve_solver
@@ -137,9 +137,9 @@ def _objective(task, fit_intercept):
     """Objective of a task, and the origin that the intercept is measured from.
 
     With an intercept, dense columns are centred lazily (sparse data keep their zeros)
-    and the targets of the squared error by their mean: neither changes the
-    coefficients, and both spare the digits that a large offset would take. For that the
-    means of some rows are as good as those of all, without a pass over X.
+    and the targets by what their loss says: neither changes the coefficients, and both
+    spare the digits that a large offset would take. For columns the means of some rows
+    are as good for that as those of all, without a pass over X.
     """
     total = float(namespace(task.weights).sum(task.weights))
     weights = task.weights / total
@@ -147,9 +147,8 @@ def _objective(task, fit_intercept):
     if fit_intercept and not is_sparse(task.X):
         centre = _centre(design.rows, weights)
         design = Design(design.rows, centre, intercept=True)
-    if fit_intercept and task.loss.code == 0:
-        origin = namespace(y).sum(column(weights, y) * y, axis=0)
-        y = y - origin
+    if fit_intercept:
+        y, weights, origin = task.loss.centred(y, weights)
     dim = design.shape[1]
     penalty = np.zeros((dim, *np.shape(task.strength)))
     penalty[: task.X.shape[1]] = task.strength / total
@@ -214,7 +213,7 @@ def _separation(f, result):
     times the smallest weight proves separation.
     """
     value = np.fmin.reduce(result.history["objective"], initial=math.inf)
-    if f.loss.code == 0 or value >= SEPARATED:
+    if not isinstance(f.loss, Logistic | Multinomial) or value >= SEPARATED:
         return ""
     weights = as_numpy(f.weights)
     if value >= math.log(2) * weights[weights > 0].min():
@@ -261,6 +260,10 @@ def margins(estimator, X, method):
     check_is_fitted(estimator)
     with current(X):
         X = validate(estimator, X, reset=False)
-        check_same_namespace(X, estimator, method)
         coef, intercept = estimator.coef_, estimator.intercept_
-        return X @ (coef if coef.ndim == 1 else coef.T) + intercept
+        check_same_namespace(X, coef, estimator, method)
+        coef = coef if coef.ndim == 1 else coef.T
+        feature_map = getattr(estimator, "feature_map_", None)
+        if feature_map is None:
+            return X @ coef + intercept
+        return cast(FeatureRows(X, feature_map).dot(coef), coef.dtype) + intercept

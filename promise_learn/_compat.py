@@ -276,14 +276,13 @@ def validate_weights(sample_weight, X):
     return like(weights, X, namespace(X).float64)
 
 
-def check_same_namespace(X, estimator, method):
-    """Raise where X lives elsewhere than the coefficients of a fitted estimator."""
-    coef = estimator.coef_
-    here, there = namespace(X), namespace(coef)
-    if here is there and device(X) == device(coef):
+def check_same_namespace(X, fitted, estimator, method):
+    """Raise where X lives elsewhere than an array of a fitted estimator."""
+    here, there = namespace(X), namespace(fitted)
+    if here is there and device(X) == device(fitted):
         return
     raise ValueError(
         f"Inputs passed to {type(estimator).__name__}.{method}() must use the same "
         "namespace and the same device as those passed to fit(): fitted with "
-        f"{there.__name__} on {device(coef)}, got {here.__name__} on {device(X)}."
+        f"{there.__name__} on {device(fitted)}, got {here.__name__} on {device(X)}."
     )

@@ -11,7 +11,78 @@ from ._compat import real, validate, validate_weights
 from .losses import Logistic, Multinomial
 
 
-class LogisticRegression(LinearClassifier, BaseEstimator):
+class LogisticBase(LinearClassifier, BaseEstimator):
+    """Fit of the log loss to class numbers, and probabilities of the classes."""
+
+    def __sklearn_tags__(self):
+        """Sparse input and array namespaces are supported."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        return tags
+
+    def _fit_codes(self, X, codes, weights, rows=None):
+        """Minimise for class numbers; two classes become one column of signs.
+
+        The rows of the design are those of X, or features of them.
+        """
+        K = self.classes_.shape[0]
+        if K == 2:
+            targets, loss, columns = 2.0 * codes - 1.0, Logistic(), None
+        else:
+            targets, loss, columns = codes.astype(float), Multinomial(), K
+        targets, rows = like(targets, weights), X if rows is None else rows
+        task = Task(rows, targets, loss, weights, 1.0 / self.C, columns)
+        coef, intercept = fit_objective(self, task)
+        xp = namespace(coef)
+        self.coef_ = xp.astype(coef[None, :] if K == 2 else coef.T, X.dtype)
+        if not self.fit_intercept:
+            self.intercept_ = xp.zeros_like(self.coef_[:, 0])
+        elif K == 2:
+            self.intercept_ = xp.asarray(intercept, dtype=X.dtype)[None]
+        else:
+            self.intercept_ = xp.astype(intercept - xp.mean(intercept), X.dtype)
+        self.n_iter_ = like([self.n_iter_], self.coef_, xp.int32)
+
+    def predict_proba(self, X):
+        """Probabilities of the classes, in the order of ``classes_``.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n_samples, n_features)
+
+        Returns
+        -------
+        array (n_samples, n_classes)
+        """
+        with current(X):
+            logs = self._log_proba(X, "predict_proba")
+            return namespace(logs).exp(logs)
+
+    def predict_log_proba(self, X):
+        """Logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n_samples, n_features)
+
+        Returns
+        -------
+        array (n_samples, n_classes)
+        """
+        with current(X):
+            return self._log_proba(X, "predict_log_proba")
+
+    def _log_proba(self, X, method):
+        scores = self._scores(X, method)
+        xp = namespace(scores)
+        if scores.ndim == 1:
+            scores = xp.stack([xp.zeros_like(scores), scores], axis=1)
+        scores = scores - xp.max(scores, axis=1, keepdims=True)
+        return scores - xp.log(xp.sum(xp.exp(scores), axis=1, keepdims=True))
+
+
+class LogisticRegression(LogisticBase):
     r"""Logistic regression with an L2 penalty.
 
     .. math:: \min_{w, b} \; C \sum_i s_i \, \ell(x_i \cdot w + b, y_i)
@@ -112,13 +183,6 @@ class LogisticRegression(LinearClassifier, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def __sklearn_tags__(self):
-        """Sparse input and array namespaces are supported."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.array_api_support = True
-        return tags
-
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 
@@ -147,59 +211,3 @@ class LogisticRegression(LinearClassifier, BaseEstimator):
             self.classes_ = beside(classes, y)
             self._fit_codes(X, codes, weights)
         return self
-
-    def _fit_codes(self, X, codes, weights):
-        """Minimise for class numbers; two classes become one column of signs."""
-        K = self.classes_.shape[0]
-        if K == 2:
-            targets, loss, columns = 2.0 * codes - 1.0, Logistic(), None
-        else:
-            targets, loss, columns = codes.astype(float), Multinomial(), K
-        task = Task(X, like(targets, weights), loss, weights, 1.0 / self.C, columns)
-        coef, intercept = fit_objective(self, task)
-        xp = namespace(coef)
-        self.coef_ = xp.astype(coef[None, :] if K == 2 else coef.T, X.dtype)
-        if not self.fit_intercept:
-            self.intercept_ = xp.zeros_like(self.coef_[:, 0])
-        elif K == 2:
-            self.intercept_ = xp.asarray(intercept, dtype=X.dtype)[None]
-        else:
-            self.intercept_ = xp.astype(intercept - xp.mean(intercept), X.dtype)
-        self.n_iter_ = like([self.n_iter_], self.coef_, xp.int32)
-
-    def predict_proba(self, X):
-        """Probabilities of the classes, in the order of ``classes_``.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-
-        Returns
-        -------
-        array (n_samples, n_classes)
-        """
-        with current(X):
-            logs = self._log_proba(X, "predict_proba")
-            return namespace(logs).exp(logs)
-
-    def predict_log_proba(self, X):
-        """Logarithms of the probabilities of the classes.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-
-        Returns
-        -------
-        array (n_samples, n_classes)
-        """
-        with current(X):
-            return self._log_proba(X, "predict_log_proba")
-
-    def _log_proba(self, X, method):
-        scores = self._scores(X, method)
-        xp = namespace(scores)
-        if scores.ndim == 1:
-            scores = xp.stack([xp.zeros_like(scores), scores], axis=1)
-        scores = scores - xp.max(scores, axis=1, keepdims=True)
-        return scores - xp.log(xp.sum(xp.exp(scores), axis=1, keepdims=True))

@@ -4,6 +4,8 @@ A loss knows neither X nor the weights. ``value``, ``slope`` and ``curvature`` a
 whole arrays of any namespace; compiled kernels carry the same formulas under ``code``.
 """
 
+import math
+
 from ._arrays import column, device, namespace
 
 
@@ -15,12 +17,23 @@ class Loss:
     code : int
         Number by which compiled kernels know the loss; -1 for a loss that they do not
         know, which runs as array operations.
+    parameter : float
+        What the formulas depend on besides, 0 where there is nothing.
     max_curvature : float
-        Upper bound of the second derivative in eta.
+        Upper bound of the second derivative in eta; infinite where there is none.
+    piecewise : bool
+        Whether the second derivative jumps.
     """
 
     code: int = -1
+    parameter: float = 0.0
     max_curvature: float
+    piecewise: bool = False
+
+    @property
+    def compiled(self):
+        """Pair (code, parameter) that compiled kernels take for the loss."""
+        return self.code, float(self.parameter)
 
     def value(self, eta, y):
         """Loss of each row, shape (n,) (or (n, K): one loss a target)."""
@@ -46,6 +59,14 @@ class Loss:
         """Scalar per row, shape (n,), that bounds the row's curvature from above."""
         return curvature
 
+    def centred(self, y, weights):
+        """Targets and weights whose loss at eta is the given ones' at eta + shift.
+
+        The shift, returned last, is about the best constant margin: eta = 0 is a good
+        start then. It is zero where there is no simple one.
+        """
+        return y, weights, 0.0
+
 
 class SquaredError(Loss):
     """Half the squared residual, 1/2 (eta - y)^2, for one or many targets."""
@@ -65,6 +86,11 @@ class SquaredError(Loss):
         """One everywhere, shape (n,): it is the same for all targets."""
         first = eta if eta.ndim == 1 else eta[:, 0]
         return namespace(eta).ones_like(first)
+
+    def centred(self, y, weights):
+        """Targets less their mean."""
+        shift = namespace(y).sum(column(weights, y) * y, axis=0)
+        return y - shift, weights, shift
 
 
 class Logistic(Loss):
@@ -151,9 +177,124 @@ class Multinomial(Loss):
         return 2 * xp.max(curvature * (1 - curvature), axis=1)
 
 
+class SquaredHinge(Loss):
+    """Half the squared hinge, 1/2 max(0, 1 - y eta)^2, for labels y in {-1, +1}."""
+
+    code = 3
+    max_curvature = 1.0
+    piecewise = True
+
+    def _shortfall(self, eta, y):
+        """Part of the margin y eta that is missing to 1."""
+        short = 1 - y * eta
+        return namespace(eta).where(short <= 0, 0.0, short)
+
+    def value(self, eta, y):
+        """Half the square of max(0, 1 - y eta)."""
+        return 0.5 * self._shortfall(eta, y) ** 2
+
+    def slope(self, eta, y):
+        """-y max(0, 1 - y eta)."""
+        return -y * self._shortfall(eta, y)
+
+    def curvature(self, eta, y):
+        """One where y eta < 1, else zero."""
+        return namespace(eta).astype(y * eta < 1, eta.dtype)
+
+
+class Huber(Loss):
+    """Huber loss of the residual r = eta - y: r^2 / 2, linear where abs(r) > delta.
+
+    Parameters
+    ----------
+    delta : float, default=1.35
+        Threshold in the units of y, positive.
+
+    References
+    ----------
+    Huber, "Robust estimation of a location parameter", 1964.
+    """
+
+    code = 4
+    max_curvature = 1.0
+    piecewise = True
+
+    def __init__(self, delta=1.35):
+        self.parameter = delta
+
+    def value(self, eta, y):
+        """r^2 / 2 within the threshold, delta (abs(r) - delta / 2) beyond."""
+        slope = self.slope(eta, y)
+        return slope * (eta - y - 0.5 * slope)
+
+    def slope(self, eta, y):
+        """Residual eta - y, cut off at -delta and delta."""
+        return namespace(eta).clip(eta - y, -self.parameter, self.parameter)
+
+    def curvature(self, eta, y):
+        """One within the threshold, zero beyond."""
+        xp = namespace(eta)
+        return xp.astype(xp.abs(eta - y) <= self.parameter, eta.dtype)
+
+    def centred(self, y, weights):
+        """Targets less their weighted median."""
+        xp = namespace(y)
+        order = xp.argsort(y)
+        below = xp.cumulative_sum(xp.take(weights, order))
+        upper = xp.where(below >= 0.5 * below[-1], xp.take(y, order), math.inf)
+        shift = xp.min(upper)
+        return y - shift, weights, shift
+
+
+class Poisson(Loss):
+    """Half the Poisson deviance of the mean exp(eta), for targets y >= 0.
+
+    e^eta - y eta + y log y - y: never negative, zero at eta = log y. Beyond half the
+    logarithm of the largest number of its type, where e^eta is cut off, it is linear.
+    """
+
+    code = 5
+    max_curvature = math.inf
+
+    def _split(self, eta):
+        """Argument of the exponential, and the part of eta beyond the largest one."""
+        xp = namespace(eta)
+        top = 0.5 * math.log(float(xp.finfo(eta.dtype).max))
+        beyond = xp.where(eta > top, eta - top, 0.0)
+        return xp.where(eta > top, top, eta), beyond
+
+    def value(self, eta, y):
+        """Half the deviance, without cancellation where exp(eta) is near y."""
+        xp = namespace(eta)
+        margin, beyond = self._split(eta)
+        residual, known = xp.exp(margin) - y, y > 0
+        z = xp.where(known, margin - xp.log(xp.where(known, y, 1.0)), 0.0)
+        near = known & (z < 1)
+        excess = xp.where(near, y * xp.expm1(xp.where(near, z, 0.0)), residual)
+        return excess - y * z + beyond * residual
+
+    def slope(self, eta, y):
+        """exp(eta) - y."""
+        return self.curvature(eta, y) - y
+
+    def curvature(self, eta, y):
+        """exp(eta)."""
+        return namespace(eta).exp(self._split(eta)[0])
+
+    def centred(self, y, weights):
+        """Targets relative to their mean, which multiplies the weights."""
+        xp = namespace(y)
+        mean = xp.sum(weights * y)
+        mean = xp.where(mean > 0, mean, 1.0)
+        return y / mean, weights * mean, xp.log(mean)
+
+
 LOSSES = {
     "squared_error": SquaredError,
     "logistic": Logistic,
     "multinomial": Multinomial,
+    "squared_hinge": SquaredHinge,
+    "huber": Huber,
+    "poisson": Poisson,
 }
 """Every loss by name."""

@@ -7,9 +7,24 @@ r"""The objective: the one object that knows both the data and the loss.
 point; a solver works on such an `Expansion`.
 """
 
+import math
+from functools import cached_property
+
 import numpy as np
 
-from ._arrays import add_diagonal, as_numpy, column, dense, identity, take
+from ._arrays import (
+    add_diagonal,
+    as_numpy,
+    column,
+    dense,
+    identity,
+    scale_columns,
+    take,
+)
+
+PILOT_DIM, PILOT_ROWS = 2000, 1000
+
+CROSSING = 1e-10
 
 
 class Objective:
@@ -20,10 +35,10 @@ class Objective:
     design : Design
         X with its intercept column, (n, dim).
     y : array (n,) or (n, K)
-        Targets; -1/+1 for the logistic loss, class codes for the multinomial one.
+        Targets; -1/+1 for two classes, class codes for the multinomial loss.
     loss : Loss
     weights : array (n,)
-        Non-negative, summing to one.
+        Non-negative, summing to one (for relative counts: to their mean).
     penalty : array broadcastable to w
         Curvature of the ridge term on the mean-loss scale: alpha / S or 1 / (C S) on
         coefficients, 0 on the intercept. One column a target where targets differ.
@@ -113,6 +128,36 @@ class Objective:
         """Dense Hessian with the penalty; see `Expansion.hessian`."""
         return self.expand(w).hessian()
 
+    @cached_property
+    def effective_dimension(self):
+        r"""Estimate of tr(H (H + penalty)^-1), with H the Hessian at its largest.
+
+        What conjugate gradients and a row sample see of the unknowns: with a penalty,
+        directions of little curvature do not count. A sample of m rows has at most m,
+        d(m); the value for all rows is extrapolated from d(m) and d(m / 2) on the model
+        1 / d(m) = 1 / d + c / m. It is dim where that is small, or X sparse.
+        """
+        curvature = self.loss.max_curvature
+        known = self.dim < PILOT_DIM or self.design.rows.sparse or self.per_target
+        if known or self.n_rows < 4 * PILOT_ROWS or not math.isfinite(curvature):
+            return self.dim
+        rows = np.linspace(0, self.n_rows - 1, PILOT_ROWS).astype(int)
+        half, whole = self._sample_dimension(rows[::2]), self._sample_dimension(rows)
+        inverse = 2 / whole - 1 / half
+        return min(self.dim, max(whole, 1 / inverse if inverse > 0 else math.inf))
+
+    def _sample_dimension(self, rows):
+        """Effective dimension of the Hessian of some rows, alike in weight."""
+        xp, scale = self.xp, self.loss.max_curvature / len(rows)
+        A = self.design.root(rows, 0 * take(self.weights, rows) + scale)
+        penalised = xp.where(self.penalty > 0, self.penalty, xp.max(self.penalty))
+        if not bool(xp.any(penalised > 0)):
+            return float(len(rows))
+        A = scale_columns(A, 1 / xp.sqrt(penalised))
+        values = xp.linalg.eigvalsh(A @ A.T)
+        values = xp.where(values > 0, values, 0.0)
+        return max(1.0, float(xp.sum(values / (1 + values))))
+
     def sample(self, size, rng):
         """Sorted numbers of at most ``size`` random rows, none of weight zero."""
         rows = np.flatnonzero(as_numpy(self.weights))
@@ -174,8 +219,12 @@ class Expansion:
         f = self.objective
         if not f.coupled:
             return f.design.curved(self._curvature, v) + f.ridge(v)
-        t = f.loss.curvature_product(self._curvature, f.design.dot(v))
-        return f.design.adjoint(column(f.weights, t) * t) + f.ridge(v)
+
+        def act(t, rows):
+            t = f.loss.curvature_product(self._curvature[rows, ...], t)
+            return column(f.weights[rows], t) * t
+
+        return f.design.through(act, v) + f.ridge(v)
 
     def loss_product(self, V):
         """X' D X V for a block V (dim, k); the curvature bound if multinomial."""
@@ -242,6 +291,24 @@ class Expansion:
         if not f.coupled:
             return add_diagonal(f.design.gram(self._curvature), f.penalty)
         return _multinomial_hessian(f, self._curvature)
+
+    def bounds_below(self, d):
+        """Whether the quadratic model, least at w + d, is known to lie below F there.
+
+        The slopes of the model at its minimum are feasible in the dual of a piecewise
+        quadratic problem, and then its value is a lower bound of the minimum of F, if
+        no row leaves a piece with curvature for one without. Smooth losses, whose model
+        is exact in the limit, are not looked at. Margins at a jump may cross it by a
+        rounding error.
+        """
+        f, xp = self.objective, self.objective.xp
+        if not f.loss.piecewise:
+            return True
+        change = f.design.dot(d)
+        least = CROSSING * (1 + xp.abs(self.eta))
+        change = change - xp.clip(change, -least, least)
+        before = f.loss.curvature(self.eta, f.y)
+        return bool(xp.all(f.loss.curvature(self.eta + change, f.y) >= before))
 
     def slope_towards(self, other):
         """Return t -> d/dt F(w + t d) with d = other.w - w, O(n) a call."""

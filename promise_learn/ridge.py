@@ -17,7 +17,9 @@ from ._compat import array, real, validate, validate_weights
 from .losses import SquaredError
 
 
-class _RidgeBase(BaseEstimator):
+class RidgeBase(BaseEstimator):
+    """Fit of the squared error to one or many targets."""
+
     def __sklearn_tags__(self):
         """Sparse input and array namespaces are supported."""
         tags = super().__sklearn_tags__()
@@ -25,14 +27,18 @@ class _RidgeBase(BaseEstimator):
         tags.array_api_support = True
         return tags
 
-    def _fit_targets(self, X, Y, weights):
-        """Minimise for targets Y (n,) or (n, K); coef_ is (p,) for one, else (K, p)."""
+    def _fit_targets(self, X, Y, weights, alpha, rows=None):
+        """Minimise for targets Y (n,) or (n, K); coef_ is (p,) for one, else (K, p).
+
+        The rows of the design are those of X, or features of them.
+        """
         shape = Y.shape[1:]
         if shape == (1,):
             Y = Y[:, 0]
         columns = Y.shape[1] if Y.ndim > 1 else None
-        alpha = penalties(self.alpha, columns or 1)
-        task = Task(X, Y, SquaredError(), weights, alpha, columns)
+        alpha = penalties(alpha, columns or 1)
+        rows = X if rows is None else rows
+        task = Task(rows, Y, SquaredError(), weights, alpha, columns)
         coef, intercept = fit_objective(self, task)
         xp = namespace(coef)
         self.coef_ = xp.astype(coef if columns is None else coef.T, X.dtype)
@@ -60,7 +66,13 @@ def penalties(alpha, n_targets):
     return float(alpha[0]) if (alpha == alpha[0]).all() else alpha
 
 
-class Ridge(MultiOutputMixin, RegressorMixin, _RidgeBase):
+def signs(codes, n_classes):
+    """Codes +1 for the class of a row and -1 elsewhere, (n, K); (n, 1) for two."""
+    columns = np.arange(n_classes) if n_classes > 2 else np.array([1])
+    return np.where(codes[:, None] == columns, 1.0, -1.0)
+
+
+class Ridge(MultiOutputMixin, RegressorMixin, RidgeBase):
     r"""Linear least squares with an L2 penalty.
 
     .. math:: \min_{w, b} \; \sum_i s_i (y_i - x_i \cdot w - b)^2 + \alpha \|w\|^2
@@ -175,7 +187,7 @@ class Ridge(MultiOutputMixin, RegressorMixin, _RidgeBase):
             y = like(y, weights)
             if is_numpy(y):
                 y = np.ascontiguousarray(y)
-            return self._fit_targets(X, y, weights)
+            return self._fit_targets(X, y, weights, self.alpha)
 
     def predict(self, X):
         """Predicted targets.
@@ -206,7 +218,7 @@ class Ridge(MultiOutputMixin, RegressorMixin, _RidgeBase):
         return score_on_host("r2_score", self, X, y, sample_weight)
 
 
-class RidgeClassifier(LinearClassifier, _RidgeBase):
+class RidgeClassifier(LinearClassifier, RidgeBase):
     r"""Classification by ridge regression on codes -1 and +1, one column a class.
 
     .. math:: \min_{W, b} \; \sum_i s_i \| y_i - W x_i - b \|^2 + \alpha \|W\|^2
@@ -289,6 +301,5 @@ class RidgeClassifier(LinearClassifier, _RidgeBase):
             classes, codes = encode(y)
             weights = class_weights(self.class_weight, classes, codes, weights)
             self.classes_, K = beside(classes, y), len(classes)
-            chosen = codes[:, None] == (np.arange(K) if K > 2 else np.array([1]))
-            Y = like(np.where(chosen, 1.0, -1.0), weights)
-            return self._fit_targets(X, Y, weights)
+            Y = like(signs(codes, K), weights)
+            return self._fit_targets(X, Y, weights, self.alpha)

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.skipif(not LIBRARIES, reason="benchmarks are not instal
 @pytest.fixture(autouse=True)
 def on_path(monkeypatch):
     """Import the scripts as they import each other."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "reproduce"))
     monkeypatch.syspath_prepend(str(BENCHMARKS))
 
 
@@ -229,7 +230,7 @@ def test_documented_rates_are_those_of_the_cost_model():
 
     page = (Path(__file__).parents[1] / "doc" / "how_to_choose.md").read_text()
     documented = dict(re.findall(r"\| `([A-Z_]+)` \| ([0-9.e+-]+) \|", page))
-    assert len(documented) == 6
+    assert len(documented) == 9
     for name, value in documented.items():
         assert float(value) == getattr(rates, name)
 
@@ -257,3 +258,66 @@ def test_profile_runs_beside_the_module_of_its_name():
     assert done.returncode == 0, done.stderr
     assert "overhead" in done.stdout
     assert "diabetes" in done.stdout
+
+
+def test_spectra_are_written_with_the_machine(tmp_path):
+    arguments = ["--suite", "smoke", "--out", str(tmp_path)]
+    import_module("spectra").main(arguments)
+    here, *lines = (tmp_path / "spectra.csv").read_text().splitlines()
+    assert f"promise-learn {promise_learn.__version__}" in here
+    (row,) = csv.DictReader(lines)
+    X = import_module("problems").BUILT_IN["diabetes"]()[0]
+    H = (X - X.mean(axis=0)).T @ (X - X.mean(axis=0)) / 442 + np.eye(10) / 442
+    values = np.append(np.linalg.eigvalsh(H), 1.0)  # of the intercept
+    assert_allclose(float(row["none"]), max(values) / min(values), rtol=1e-2)
+    assert float(row["ssn, default"]) < 10
+    assert (tmp_path / "spectra.png").stat().st_size > 5_000
+
+
+def test_promise_table_goes_on_where_it_stopped(data_folder, tmp_path, capsys):
+    table = import_module("promise_table")
+    arguments = ["--problems", "german", "--quick", "--out", str(tmp_path)]
+    table.main(arguments)
+    lines = table.read(tmp_path / "promise_table.csv")
+    assert len(lines) == 4 * (5 + 6)  # solvers x preconditioners, "auto" in ours alone
+    for line in lines:
+        solved = float(line["F"]) <= float(line["F*"]) + 1e-4 + 2e-9  # digits written
+        assert solved == (float(line["epochs"]) < np.inf)
+    report = (tmp_path / "promise_table.md").read_text()
+    assert f"promise-learn {promise_learn.__version__}" in report
+    assert "| german * | 800 | 100 | 0.5007198 |" in report
+    assert (tmp_path / "promise_table.png").stat().st_size > 5_000
+    capsys.readouterr()
+    table.main(arguments)
+    assert "german: in promise_table.csv already" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="no problem 'higgs'"):
+        table.main(["--problems", "higgs", "--out", str(tmp_path)])
+
+
+@pytest.mark.parametrize("name", ["a1a", "a3a", "mushrooms", "madelon"])
+def test_optima_of_promise_are_the_published_ones(data_folder, name):
+    table, problems = import_module("promise_table"), import_module("promise_problems")
+    optima = problems.PUBLISHED[name].optimum
+    for mu0, published in zip((1e-2, 1e-1), optima, strict=True):
+        found = table.minimum(problems.MAKERS[name](name, mu0))
+        assert_allclose(found, published, atol=1e-7)  # the digits published
+
+
+@pytest.mark.parametrize("task", ["logistic", "ridge"])
+def test_objective_of_promise_has_no_intercept(task):
+    table, problem = import_module("promise_table"), tiny(task)
+    f, w = table.objective(problem), np.array([0.3, -1.0, 2.0])
+    assert_allclose(f.value(w), independent(problem, w, 0.0), rtol=1e-12)
+    best = optimize.minimize(lambda v: independent(problem, v, 0.0), w, tol=1e-10)
+    assert_allclose(table.minimum(problem), best.fun, rtol=1e-7)
+
+
+def test_random_features_of_promise_have_its_kernel():
+    problems = import_module("promise_problems")
+    X = np.random.default_rng(0).standard_normal((5, 3))
+    X *= 30  # the further 1 / sqrt(m) makes the kernel wide
+    m = 20_000
+    Z = problems.random_features(X, m, np.random.default_rng(1))
+    distances = np.sum((X[:, None] - X) ** 2, axis=2)
+    # Monte Carlo: five standard deviations of a mean of m cosines
+    assert_allclose(Z @ Z.T, np.exp(-distances / (2 * m)), atol=5 / np.sqrt(m))

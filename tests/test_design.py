@@ -8,10 +8,10 @@ import pytest
 from _cases import DENSE, SPARSE, half_empty, store
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from promise_learn._arrays import as_numpy, is_sparse
-from promise_learn.design import Design
-from promise_learn.design.compiled import DenseRows
+from promise_learn.design import Design, compiled
 from promise_learn.design.rows import Rows
 from promise_learn.losses import Logistic, Multinomial, SquaredError
 from promise_learn.testing import check_design, design_matrix
@@ -170,7 +170,9 @@ def test_centring_keeps_its_accuracy_where_the_mean_is_large(rng):
     assert_allclose(design.squares(d)[:P], (Z * Z).T @ d, 1e-9)
 
 
-@pytest.mark.parametrize("rows", [DenseRows, Rows], ids=["compiled", "generic"])
+@pytest.mark.parametrize(
+    "rows", [compiled.DenseRows, Rows], ids=["compiled", "generic"]
+)
 @pytest.mark.parametrize("level", [2.5, 1e6, 0.1])
 def test_constant_column_is_zero_once_it_is_centred(level, rows):
     """Not 4e-16 of its level, which equilibration would blow up to noise."""
@@ -190,14 +192,26 @@ def test_constant_column_is_zero_once_it_is_centred(level, rows):
     assert_allclose(design.gram(d)[np.ix_(others, others)], gram, 1e-11, 1e-9)
 
 
+@pytest.mark.parametrize("room", [2**25, 1], ids=["own threads", "threads of BLAS"])
 @pytest.mark.parametrize("storage", ["C", "F"])
-def test_gram_is_summed_over_blocks_of_rows(storage, monkeypatch):
-    monkeypatch.setattr(DenseRows, "GRAM_BLOCK_BYTES", 1)
-    X, d = store(half_empty(3 * 256 + 10, P), storage), RNG.random(3 * 256 + 10)
-    Z = design_matrix(X, SHIFT, intercept=True)
-    gram = Design(X, SHIFT, intercept=True).gram(d)
-    assert_allclose(gram, Z.T @ (d[:, None] * Z), 1e-11, 1e-9)
+def test_wide_gram_is_summed_over_blocks_of_rows(storage, room, monkeypatch):
+    monkeypatch.setattr(compiled, "GRAM_BLOCK_BYTES", 1)
+    monkeypatch.setattr(compiled, "PRIVATE_BYTES", room)
+    n, p = 5 * compiled.LEAST_ROWS + 10, 140
+    X, d = store(half_empty(n, p), storage), RNG.random(n)
+    shift = RNG.standard_normal(p)
+    Z = design_matrix(X, shift, intercept=True)
+    expected, design = Z.T @ (d[:, None] * Z), Design(X, shift, intercept=True)
+    gram, top = design.gram(d), np.abs(expected).max()
+    assert_allclose(gram, expected, 0, 1e-13 * top)
     assert_array_equal(gram, gram.T)
+    with threadpool_limits(1):
+        alone = design.gram(d)
+    if room > 1:
+        assert_array_equal(alone, gram)
+    unit = np.sqrt(np.diagonal(expected))
+    scaled = expected / np.outer(unit, unit)
+    assert_allclose(design.gram(d, unit), scaled, 0, 1e-5)
 
 
 @pytest.mark.parametrize("p", [1, 63, 64, 127, 140])

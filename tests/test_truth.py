@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from _cases import problem
 
+from promise_learn.losses import LOSSES
 from promise_learn.solvers import (
     LBFGS,
     PCG,
@@ -11,10 +12,13 @@ from promise_learn.solvers import (
     NewtonCG,
     NewtonCholesky,
     NystromPCG,
+    SketchyKatyusha,
+    SketchySAGA,
+    SketchySVRG,
     Status,
     minimize,
 )
-from promise_learn.testing import DenseProblem
+from promise_learn.testing import DenseProblem, design_matrix
 
 
 def spectrum_problem(loss, decay, mu, scale, n=800, p=330):
@@ -120,3 +124,62 @@ def test_poor_preconditioner_is_not_believed_too_early(tol, preconditioner):
         result = minimize(reference.objective(), solver, tol=tol)
         assert result.status is Status.CONVERGED
         assert reference.gap(result.w) <= 10 * tol
+
+
+def ill_posed(loss, seed):
+    """Few or many rows, scales of 1e-1.5 to 1e1.5, penalties of 1e-8 to 0.1, outliers.
+
+    Huber's residuals are up to 1e3 thresholds large; classes may be separable; counts
+    go up to about 1e5, or are zero in nearly all rows.
+    """
+    rng = np.random.default_rng(seed)
+    n, p = int(rng.choice([60, 300, 1000])), int(rng.choice([3, 20, 60]))
+    X = rng.standard_normal((n, p)) * 10 ** rng.uniform(-1.5, 1.5, p)
+    X += rng.choice([0, 3]) * np.abs(X).mean(axis=0)
+    X -= X.mean(axis=0)
+    eta = X @ (rng.standard_normal(p) / X.std(axis=0)) / np.sqrt(p)
+    penalty = np.append(np.full(p, 10 ** rng.uniform(-8, -1) * np.mean(X**2)), 0.0)
+    noise = rng.choice([0.01, 1.0])
+    if loss == "huber":
+        y = 10 ** rng.uniform(-1, 3) * (eta + 0.5 * rng.standard_t(1.5, n))
+    elif loss == "poisson":
+        eta = eta * rng.choice([0.5, 2]) + rng.choice([-2, 0, 5])
+        y = rng.poisson(np.exp(np.clip(eta, -20, 12))).astype(float)
+    else:
+        y = np.where(eta + noise * rng.standard_normal(n) > rng.choice([0, 1]), 1.0, -1)
+    y, s, _ = LOSSES[loss]().centred(y, np.full(n, 1 / n))
+    return DenseProblem(design_matrix(X, intercept=True), y, loss, s, penalty, (p + 1,))
+
+
+@pytest.mark.parametrize("loss", ["squared_hinge", "huber", "poisson"])
+@pytest.mark.parametrize("solver", [NewtonCholesky(), NewtonCG()], ids=str)
+def test_curvature_that_jumps_or_explodes_is_not_believed_too_early(solver, loss):
+    """The model of the curvature at hand promises too little where rows leave it."""
+    for seed in range(40):
+        reference = ill_posed(loss, seed)
+        f = reference.objective()
+        best = minimize(f, NewtonCholesky(), tol=1e-13, max_iter=2000)
+        minimum = reference.value(best.w)
+        for tol in (1e-2, 1e-4, 1e-6):
+            result = minimize(f, solver, tol=tol)
+            assert result.status is Status.CONVERGED
+            assert reference.value(result.w) - minimum <= 2 * tol * minimum
+
+
+@pytest.mark.parametrize("loss", ["squared_hinge", "huber", "poisson"])
+@pytest.mark.parametrize(
+    "solver", [LBFGS(), SketchySVRG(), SketchySAGA(), SketchyKatyusha()], ids=str
+)
+def test_first_order_solvers_do_not_believe_it_either(solver, loss):
+    """They need not get there, but must not claim it; ten seeds are enough for that."""
+    arrived = 0
+    for seed in range(10):
+        reference = ill_posed(loss, seed)
+        f = reference.objective()
+        best = minimize(f, NewtonCholesky(), tol=1e-13, max_iter=2000)
+        minimum = reference.value(best.w)
+        result = minimize(f, solver, tol=1e-4, max_iter=300)
+        if result.status is Status.CONVERGED:
+            assert reference.value(result.w) - minimum <= 2e-4 * minimum
+            arrived += 1
+    assert arrived >= 5

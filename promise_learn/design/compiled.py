@@ -6,12 +6,16 @@ are read as they are and never copied to float64.
 """
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from .._arrays import is_numpy, is_sparse, read_only
 from . import rates
 from .rows import Rows, scaled_single
+
+GRAM_BLOCK_BYTES, LEAST_ROWS = 2**24, 512
+GRAM_PARTS, PRIVATE_BYTES = 16, 2**25
 
 
 class CompiledRows(Rows):
@@ -75,7 +79,7 @@ class CompiledRows(Rows):
             return super().expand(loss, u, offset, y, s)
         from ..kernels import passes
 
-        X, code, n = self.kernel_view, loss.code, self.shape[0]
+        X, code, n = self.kernel_view, loss.compiled, self.shape[0]
         u, offset = np.ascontiguousarray(u), float(offset)
         eta, r, d = np.empty(n), np.empty(n), np.empty(n)
         g, value = self._accumulate(
@@ -104,8 +108,9 @@ class CompiledRows(Rows):
             return super().loss_sum(loss, eta, y, s)
         from ..kernels import passes
 
+        code = loss.compiled
         return self._each(
-            lambda lo, hi: passes.loss_sum(loss.code, lo, hi, eta, y, s),
+            lambda lo, hi: passes.loss_sum(code, lo, hi, eta, y, s),
             20 * self.shape[0],
         )
 
@@ -115,7 +120,7 @@ class CompiledRows(Rows):
             return super().slope_sum(loss, eta, change, t, y, s)
         from ..kernels import passes
 
-        code, t = loss.code, float(t)
+        code, t = loss.compiled, float(t)
         return self._each(
             lambda lo, hi: passes.slope_sum(code, lo, hi, eta, change, t, y, s),
             20 * self.shape[0],
@@ -134,8 +139,6 @@ class CompiledRows(Rows):
 
 class DenseRows(CompiledRows):
     """Dense X of either memory order."""
-
-    GRAM_BLOCK_BYTES = 2**24
 
     @property
     def kernel_view(self):
@@ -158,7 +161,7 @@ class DenseRows(CompiledRows):
         n, dtype = self.shape[0], self.X.dtype
         V = V.astype(dtype, copy=False)
         out, total = np.zeros(V.shape), np.zeros(V.shape[1])
-        step = max(1024, self.GRAM_BLOCK_BYTES // (8 * max(self.shape[1], 1)))
+        step = max(1024, GRAM_BLOCK_BYTES // (8 * max(self.shape[1], 1)))
         for lo in range(0, n, step):
             X = self.X[lo : lo + step]
             t = (X @ V + offset) * d[lo : lo + step, None]
@@ -193,28 +196,78 @@ class DenseRows(CompiledRows):
         )[0]
 
     def _wide_gram(self, d, shift, factor, dtype):
-        """Lower triangle by symmetric rank-k updates of BLAS on row blocks."""
-        from scipy.linalg.blas import dsyrk, ssyrk
+        """Lower triangle by symmetric products of BLAS on row blocks."""
+        from ..kernels import grams
 
-        from ..kernels import _threads, grams
+        X, root = self.kernel_view, np.sqrt(d)
 
-        n, X, dim = self.shape[0], self.kernel_view, len(factor)
-        syrk = dsyrk if dtype == np.float64 else ssyrk
-        G = np.zeros((dim, dim), dtype, order="F")
-        rows = min(n, max(512, self.GRAM_BLOCK_BYTES // (8 * dim)))
-        buffer, root = np.empty((rows, dim), dtype), np.sqrt(d)
-        for lo in range(0, n, rows):
-            hi = min(n, lo + rows)
-            ranges = _threads.partition(partial(_evenly, lo, hi), (hi - lo) * dim, 0)
-            _threads.run(
-                lambda k, a, b, lo=lo: grams.weigh(
-                    X, a, b, shift, factor, root, buffer[a - lo : b - lo]
-                ),
-                ranges,
-            )
+        def fill(lo, hi, out):
+            grams.weigh(X, lo, hi, shift, factor, root, out)
+
+        return wide_gram(self.shape[0], len(factor), dtype, fill)
+
+
+def wide_gram(n, dim, dtype, fill):
+    """Lower triangle of Z'Z for rows Z that ``fill(lo, hi, out)`` writes.
+
+    Row ranges go to threads of our own, each with BLAS in one thread and a sum of its
+    own: BLAS itself gains little from threads where columns are few. A matrix too large
+    for several sums is left to the threads of BLAS.
+
+    Parameters
+    ----------
+    n, dim : int
+        Shape of Z.
+    dtype : dtype
+        Of Z and the sums.
+    fill : callable
+        Releases the GIL.
+
+    Returns
+    -------
+    ndarray (dim, dim)
+    """
+    from ..kernels import _threads
+
+    itemsize = np.dtype(dtype).itemsize
+    rows = min(n, max(LEAST_ROWS, GRAM_BLOCK_BYTES // (8 * dim)))
+    parts = min(GRAM_PARTS, PRIVATE_BYTES // (itemsize * dim**2), n // LEAST_ROWS)
+    if parts < 2:
+        return _shared_gram(n, dim, dtype, fill, rows)
+    edges = _evenly(0, n, parts).tolist()
+    private = np.zeros((parts, dim, dim), dtype)
+
+    def part(k, first, last):
+        buffer, product = np.empty((rows, dim), dtype), np.empty((dim, dim), dtype)
+        for lo in range(first, last, rows):
+            hi = min(last, lo + rows)
             Z = buffer[: hi - lo]
-            G = syrk(1.0, Z.T, beta=1.0, c=G, overwrite_c=1)
-        return G.T  # its upper triangle is the lower one of the row-major view
+            fill(lo, hi, Z)
+            np.matmul(Z.T, Z, out=product)
+            private[k] += product
+
+    _threads.run(part, list(pairwise(edges)), blas=True)
+    return private.sum(axis=0)
+
+
+def _shared_gram(n, dim, dtype, fill, rows):
+    """One sum, to which the threads of BLAS add a block of rows at a time."""
+    from scipy.linalg.blas import dsyrk, ssyrk
+
+    from ..kernels import _threads
+
+    syrk = dsyrk if dtype == np.float64 else ssyrk
+    G, buffer = np.zeros((dim, dim), dtype, order="F"), np.empty((rows, dim), dtype)
+    for lo in range(0, n, rows):
+        hi = min(n, lo + rows)
+        ranges = _threads.partition(partial(_evenly, lo, hi), (hi - lo) * dim, 0)
+
+        def part(k, a, b, lo=lo):
+            fill(a, b, buffer[a - lo : b - lo])
+
+        _threads.run(part, ranges, blas=True)
+        G = syrk(1.0, buffer[: hi - lo].T, beta=1.0, c=G, overwrite_c=1)
+    return G.T  # its upper triangle is the lower one of the row-major view
 
 
 class SparseRows(CompiledRows):

@@ -12,6 +12,9 @@ SPARSE_PASS = 1.3e-9  # seconds a nonzero
 SPARSE_GRAM = 0.9e-9  # seconds a pair of nonzeros of a row
 SPARSE_GRAM_LARGE = 2e-9  # the same where the matrix is larger than the cache
 CACHED_ORDER = 400
+FACTOR = 100e9  # n^3 / 3 a second of a Cholesky factor in float32; half in float64
+PROJECTION = 200e9  # flops a second of random features in float32; half in float64
+FEATURE = 0.3e-9  # seconds a float32 feature: its cosine, and products with two vectors
 
 
 def gram_cost(n_rows, n_columns, nnz, itemsize, sparse):

@@ -20,6 +20,9 @@ from .._arrays import (
 )
 from . import rates
 
+LARGEST_FACTOR = 6000  # order; larger ones where they are a share of a dense X
+FACTOR_SHARE = 0.25
+
 
 class Rows:
     """X as it was given, dense or CSR.
@@ -32,8 +35,11 @@ class Rows:
     ----------
     vector_dtype : dtype
         Type of coefficients, margins and gradients.
+    stored : bool
+        Whether rows lie in memory, to be visited in any order.
     """
 
+    stored = True
     BLOCK_ENTRIES = 2**24
 
     def __init__(self, X):
@@ -58,6 +64,19 @@ class Rows:
         """Time of `gram` in passes over X, by the measured `rates`."""
         itemsize = self.nbytes // max(self.nnz, 1)
         return rates.gram_cost(*self.shape, self.nnz, itemsize or 8, self.sparse)
+
+    @property
+    def pass_seconds(self):
+        """Time of a product and its adjoint, by the measured `rates`."""
+        if self.sparse:
+            return self.nnz * rates.SPARSE_PASS
+        return self.nbytes / rates.DENSE_PASS
+
+    @property
+    def largest_factor(self):
+        """Order up to which a factor in single precision may be formed."""
+        room = 0.0 if self.sparse else FACTOR_SHARE * self.nbytes
+        return max(LARGEST_FACTOR, int((room / 4) ** 0.5))
 
     def dot(self, u, offset=0.0):
         """X u + offset."""
@@ -95,6 +114,11 @@ class Rows:
         """X' t and the sum of t over rows, where t = d * (X v + offset)."""
         t = self.dot(v, offset)
         t = column(d, t) * t
+        return self.adjoint(t), self.xp.sum(t, axis=0)
+
+    def through(self, act, v, offset):
+        """X' t and the sum of t over rows, where t = act(X v + offset, rows)."""
+        t = act(self.dot(v, offset), slice(None))
         return self.adjoint(t), self.xp.sum(t, axis=0)
 
     def loss_sum(self, loss, eta, y, s):
@@ -145,6 +169,10 @@ class Rows:
     def block(self, rows):
         """Row block of the given host indices."""
         return take(self.X, rows)
+
+    def columns(self, lo, hi):
+        """Columns lo:hi of dense rows."""
+        return self.X[:, lo:hi]
 
     def row_squares(self, v):
         """Sum over columns of x_ij^2 v_j, for every row."""

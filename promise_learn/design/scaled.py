@@ -85,6 +85,10 @@ class Design:
         """Design' diag(d) Design v, in one read of X."""
         return self.outer(*self.rows.curved(d, *self.inner(v)))
 
+    def through(self, act, v):
+        """Design' act(Design v, rows), in one read of X where rows are generated."""
+        return self.outer(*self.rows.through(act, *self.inner(v)))
+
     def squares(self, d):
         """Diagonal of Design' diag(d) Design, shape (dim,)."""
         total = self.xp.sum(d)

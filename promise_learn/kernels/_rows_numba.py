@@ -7,12 +7,26 @@ w. Many targets on dense rows go target by target, since a batch of rows is in c
 and each target then has the fast loop over columns.
 """
 
+import math
+import sys
 from functools import partial
 
 import numpy as np
 from numba.extending import overload, register_jitable
 
-from .rows import LOGISTIC, SQUARED, adjoint, apply, dot, slope
+from .rows import (
+    HUBER,
+    LOGISTIC,
+    POISSON,
+    SQUARED,
+    SQUARED_HINGE,
+    adjoint,
+    apply,
+    dot,
+    slope,
+)
+
+LARGEST = math.log(sys.float_info.max) / 2  # margin up to which a Poisson mean grows
 
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 verb = partial(overload, jit_options={"fastmath": FASTMATH})
@@ -185,13 +199,33 @@ def _slope_pointwise(loss, eta, y):
     out = np.empty_like(eta)
     flat, margins, targets = out.reshape(-1), eta.reshape(-1), y.reshape(-1)
     for i in range(flat.shape[0]):
-        if loss == SQUARED:
-            flat[i] = margins[i] - targets[i]
-        elif loss == LOGISTIC:
-            e = np.exp(-abs(margins[i]))
-            agrees = targets[i] * margins[i] > 0
-            flat[i] = -targets[i] * (e if agrees else eta.dtype.type(1)) / (1 + e)
+        flat[i] = _slope_of_one(loss[0], loss[1], margins[i], targets[i])
     return out
+
+
+@register_jitable(fastmath=FASTMATH)
+def _slope_of_one(code, parameter, eta, y):
+    """Slope of a pointwise loss in one row; what is not a number stays so."""
+    if code == SQUARED:
+        return eta - y
+    if code == LOGISTIC:
+        e = np.exp(-abs(eta))
+        return -y * (e if y * eta > 0 else 1.0) / (1 + e)
+    if code == SQUARED_HINGE:
+        short = 1 - y * eta
+        return 0.0 if short <= 0 else -y * short
+    if code == HUBER:
+        return _clipped(eta - y, parameter)
+    if code == POISSON:
+        return np.exp(LARGEST if eta > LARGEST else eta) - y
+    return math.nan
+
+
+@register_jitable(fastmath=FASTMATH)
+def _clipped(residual, delta):
+    if residual > delta:
+        return delta
+    return -delta if residual < -delta else residual
 
 
 def _slope_multinomial(loss, eta, y):

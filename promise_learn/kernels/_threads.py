@@ -8,7 +8,7 @@ do not depend on the number of threads.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from itertools import pairwise
 from threading import Lock
@@ -96,8 +96,12 @@ def partition(boundaries, work, width):
     return [(int(lo), int(hi)) for lo, hi in pairwise(edges)]
 
 
-def run(task, ranges):
-    """Call ``task(k, lo, hi)`` for every range, in threads; results in order."""
+def run(task, ranges, blas=False):
+    """Call ``task(k, lo, hi)`` for every range, in threads; results in order.
+
+    A task that calls BLAS says so: it gets BLAS in one thread, whatever the number of
+    ranges, so that the same sums come out.
+    """
     results = [None] * len(ranges)
     threads = min(thread_limit(), len(ranges)) if len(ranges) > 1 else 1
 
@@ -105,10 +109,11 @@ def run(task, ranges):
         for k in range(first, len(ranges), threads):
             results[k] = task(k, *ranges[k])
 
-    others = [_pool().submit(share, first) for first in range(1, threads)]
-    share(0)
-    for other in others:
-        other.result()
+    with serial_blas() if blas else nullcontext():
+        others = [_pool().submit(share, first) for first in range(1, threads)]
+        share(0)
+        for other in others:
+            other.result()
     return results
 
 

@@ -7,103 +7,11 @@ type of X, so float32 data lose no accuracy in the sums.
 Imported only inside functions: importing this module imports Numba.
 """
 
-import math
-
 import numpy as np
 
 from ._jit import jit
 from .blocks import BLOCK, block_adjoint, block_dot, block_rows, block_squares
-
-SQUARED, LOGISTIC = 0, 1
-
-# exp and log1p in plain arithmetic, and loops that touch few arrays, so that the
-# compiler turns them into vector instructions: exp(-a) = 2^-k exp(-f) with a = k log 2
-# + f and |f| <= log(2) / 2, by the Taylor sum, to the rounding error eps (1 + a) of its
-# argument; log(1 + e) = 2 artanh(e / (2 + e)) by its series, to 5e-16.
-_LARGEST = 708.0  # exp(-708) is the smallest normal number, and as good as zero
-_LOG2_HIGH, _LOG2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-_EXP = tuple(1.0 / math.factorial(k) for k in range(13, -1, -1))
-_INTEGERS = 1.5 * 2.0**52  # added to a small integer, its low bits hold the integer
-_ARTANH = tuple(1.0 / (2 * k + 1) for k in range(16, -1, -1))
-
-
-@jit
-def exp_minus(a, e, power, size):
-    """e[:size] = exp(-|a[:size]|); overwrites power."""
-    bits = power.view(np.int64)
-    for i in range(size):
-        least = _LARGEST if abs(a[i]) > _LARGEST else abs(a[i])
-        k = np.floor(least * 1.4426950408889634 + 0.5)
-        f = -((least - k * _LOG2_HIGH) - k * _LOG2_LOW)
-        total = _EXP[0] * f + _EXP[1]
-        for c in _EXP[2:]:
-            total = total * f + c
-        e[i] = total
-        power[i] = _INTEGERS - k
-    for i in range(size):
-        bits[i] = (bits[i] + 1023) << 52  # the exponent of 2^-k
-    for i in range(size):
-        e[i] *= power[i]
-
-
-@jit
-def log1p_small(e):
-    """log(1 + e) for 0 <= e <= 1."""
-    s = e / (2.0 + e)
-    q = s * s
-    total = _ARTANH[0] * q + _ARTANH[1]
-    for c in _ARTANH[2:]:
-        total = total * q + c
-    return 2.0 * s * total
-
-
-@jit
-def block_sum(t, size):
-    """Sum of t[:size].
-
-    In a loop of its own: a loop that also stores is compiled twice, and which of the
-    two runs, and so the order of the sum, depends on where the arrays lie in memory.
-    """
-    total = 0.0
-    for i in range(size):
-        total += t[i]
-    return total
-
-
-@jit
-def decay(margin, e, inverse, size):
-    """Write exp(-|margin|) to e and 1 / (1 + e) to inverse."""
-    exp_minus(margin, e, inverse, size)
-    for i in range(size):
-        inverse[i] = 1.0 / (1.0 + e[i])
-
-
-@jit
-def pointwise(loss, eta, y, s, r, d, work, size):
-    """Weighted loss, slope and curvature of one block; returns the sum of the loss."""
-    value, e, margin = work[0], work[1], work[2]
-    if loss == SQUARED:
-        for i in range(size):
-            r[i] = s[i] * (eta[i] - y[i])
-        for i in range(size):
-            value[i] = 0.5 * r[i] * (eta[i] - y[i])
-        for i in range(size):
-            d[i] = s[i]
-        return block_sum(value, size)
-    for i in range(size):
-        margin[i] = y[i] * eta[i]
-    decay(margin, e, r, size)
-    for i in range(size):
-        value[i] = log1p_small(e[i]) - (margin[i] if margin[i] < 0 else 0.0)
-    for i in range(size):
-        value[i] *= s[i]
-    for i in range(size):
-        d[i] = s[i] * e[i] * r[i] * r[i]
-    for i in range(size):
-        r[i] *= e[i] if margin[i] > 0 else 1.0
-    for i in range(size):
-        r[i] *= -y[i] * s[i]
-    return block_sum(value, size)
+from .pointwise import block_slope, block_sum, pointwise
 
 
 @jit
@@ -170,25 +78,6 @@ def loss_sum(loss, lo, hi, eta, y, s):
         b = min(a + BLOCK, hi)
         total += pointwise(loss, eta[a:b], y[a:b], s[a:b], r, d, work, b - a)
     return total
-
-
-@jit
-def block_slope(loss, eta, change, t, y, s, margin, e, share, size):
-    """Differentiate in t the weighted loss of one block."""
-    if loss == SQUARED:
-        for i in range(size):
-            share[i] = eta[i] + t * change[i] - y[i]
-    else:
-        for i in range(size):
-            margin[i] = y[i] * (eta[i] + t * change[i])
-        decay(margin, e, share, size)
-        for i in range(size):
-            share[i] *= e[i] if margin[i] > 0 else 1.0
-        for i in range(size):
-            share[i] *= -y[i]
-    for i in range(size):
-        share[i] *= s[i] * change[i]
-    return block_sum(share, size)
 
 
 @jit

@@ -24,7 +24,7 @@ import numpy as np
 
 from .._arrays import cast, column, is_numpy, is_sparse, namespace, read_only, take
 
-SQUARED, LOGISTIC, MULTINOMIAL = 0, 1, 2
+SQUARED, LOGISTIC, MULTINOMIAL, SQUARED_HINGE, HUBER, POISSON = range(6)
 
 Dense = namedtuple("Dense", "values shift scale")
 Dense.__doc__ = "Rows z_i of a dense (n, p) array; shift and scale of shape (dim,)."
@@ -140,8 +140,9 @@ def slope(loss, eta, y):
 
     Parameters
     ----------
-    loss : Loss, or int in compiled code
-        SQUARED, LOGISTIC (y = +-1) or MULTINOMIAL (y = class codes).
+    loss : Loss, or its pair ``compiled`` in compiled code
+        The first entry is SQUARED, LOGISTIC or SQUARED_HINGE (y = +-1), MULTINOMIAL (y
+        = class codes), HUBER or POISSON; the second one is the threshold of HUBER.
     eta : array of shape (b,) or (b, K)
     y : array of eta's shape, or (b,) for MULTINOMIAL
 

@@ -95,7 +95,9 @@ def _cautious(gaps, decrease):
     return max(*gaps[-window:], 0.0 if len(gaps) >= window else decrease)
 
 
-def pcg(product, b, precondition, x=None, coupled=False, cautious=False):
+def pcg(
+    product, b, precondition, x=None, coupled=False, cautious=False, flexible=False
+):
     """Generate the iterates of preconditioned conjugate gradients for H x = b.
 
     Columns of b are independent systems with the same matrix, each with step lengths of
@@ -115,6 +117,9 @@ def pcg(product, b, precondition, x=None, coupled=False, cautious=False):
     cautious : bool, default=False
         Wait until the estimate of the gap has stayed small for some iterations, as it
         must with a preconditioner that may be poor.
+    flexible : bool, default=False
+        Whether P^-1 is itself an inexact solve, and so no linear map: directions are
+        then made conjugate to the last one by a product of their own.
 
     Yields
     ------
@@ -123,7 +128,8 @@ def pcg(product, b, precondition, x=None, coupled=False, cautious=False):
     References
     ----------
     Golub and Van Loan, Matrix Computations, algorithm 11.5.1; the error estimate is the
-    Ritz-value form of Meurant and Tichy (2013).
+    Ritz-value form of Meurant and Tichy (2013); flexible directions of Notay, Flexible
+    conjugate gradients (2000).
     """
     xp = namespace(b)
     axis = None if coupled else 0
@@ -146,6 +152,7 @@ def pcg(product, b, precondition, x=None, coupled=False, cautious=False):
         z = precondition(r)
         new = inner(r, z)
         beta = xp.where(moving, new / xp.where(moving, gamma, 1.0), 0.0)
+        turn = -alpha * inner(v, z) / xp.where(moving, gamma, 1.0)
         # one transfer an iteration: alpha is zero where nothing moves
         host = as_numpy(xp.stack([alpha, beta, gamma, new])).astype(float)
         host = host.reshape(4, -1)
@@ -163,4 +170,4 @@ def pcg(product, b, precondition, x=None, coupled=False, cautious=False):
         yield Iterate(x, r, gap, decrease, k)
         if not host[0].any():
             return
-        q, gamma = z + beta * q, new
+        q, gamma = z + (turn if flexible else beta) * q, new

@@ -14,7 +14,9 @@ class Factor:
     """Factor of a symmetric positive (semi-)definite matrix, equilibrated first.
 
     Cholesky; a spectral factor where a pivot is lost in rounding, and then `solve`
-    gives the minimum-norm solution in the scaled variables.
+    gives the minimum-norm solution of a consistent system in the scaled variables.
+    Directions without curvature count as those of the identity, so that one can search
+    along a gradient that lies there.
 
     Parameters
     ----------
@@ -34,23 +36,25 @@ class Factor:
         H = H if overwrite else xp.asarray(H, copy=True)
         h = xp.linalg.diagonal(H)
         ok = h > 0
-        self._scale = xp.where(ok, 1 / xp.sqrt(xp.where(ok, h, 1.0)), 0.0)
+        self._empty = ~ok
+        self._scale = 1 / xp.sqrt(xp.where(ok, h, 1.0))
         H *= self._scale[:, None]
         H *= self._scale[None, :]
         lost = H.shape[0] * sys.float_info.epsilon
-        self._lower = self._cholesky(H, ok, lost)
+        if not bool(xp.all(ok)):
+            H = add_diagonal(H, xp.astype(self._empty, H.dtype))
+        self._lower = self._cholesky(H, lost)
         if self._lower is None:
             values, self._vectors = xp.linalg.eigh(H)
             top = float(xp.max(xp.abs(values)))
             keep = values > lost * top
-            self._inverse = xp.where(keep, 1 / xp.where(keep, values, 1.0), 0.0)
+            self._dropped = xp.astype(~keep, H.dtype)
+            self._inverse = 1 / xp.where(keep, values, 1.0)
             self.pivot = float(xp.min(xp.where(keep, values, top)))
 
-    def _cholesky(self, S, ok, lost):
-        """Lower factor of S, with ones where it has empty columns; None if too poor."""
+    def _cholesky(self, S, lost):
+        """Lower factor of S; None if too poor."""
         xp = namespace(S)
-        if not bool(xp.all(ok)):
-            S = add_diagonal(S, xp.astype(~ok, S.dtype))
         lower = factor(S)
         if lower is None:
             return None
@@ -67,12 +71,12 @@ class Factor:
         slopes do not, as with all margins far on the wrong side: then this is huge.
         """
         xp, tiny = namespace(g), sys.float_info.epsilon
-        empty = xp.astype(self._scale == 0, g.dtype)
+        empty = xp.astype(self._empty, g.dtype)
         energy = _squared_norm(xp, column(empty, g) * g) / tiny
         if self._lower is None:
             scaled = column(self._scale, g) * g
-            dropped = column(xp.astype(self._inverse == 0, g.dtype), g)
-            lost = _squared_norm(xp, dropped * (self._vectors.T @ scaled))
+            along = self._vectors.T @ scaled
+            lost = _squared_norm(xp, column(self._dropped, along) * along)
             if lost > 1e-12 * _squared_norm(xp, scaled):
                 energy += lost / (tiny * self._vectors.shape[0])
         return energy / 2

@@ -1,5 +1,7 @@
 """What OSGM learns: a scaling of the gradient and a momentum; and its smoothness."""
 
+import math
+
 from ..linalg.power import largest_eigenvalue
 
 STEADY = 1e-12
@@ -57,6 +59,10 @@ class Scaling:
         if self._kind != "matrix":
             self.value = xp.clip(self.value, 0.0, self._largest)
 
+    def halve(self):
+        """Halve P."""
+        self.value = 0.5 * self.value
+
 
 class Momentum:
     """Momentum beta, learned by AdaGrad within 0 and 0.9995; 0 stays 0.
@@ -87,15 +93,16 @@ def unit_of(point):
     return 1 / xp.sqrt(xp.where(h > RELATIVE * top, h, top if top > 0 else 1.0))
 
 
-def smoothness(f, unit, rng):
+def smoothness(point, unit, rng):
     """Bound of the Hessian where coordinates are multiplied by the units.
 
     Largest curvature of the loss times the largest eigenvalue of the weighted second
-    moments, by at most 20 power iterations.
+    moments, by at most 20 power iterations. Where the curvature of the loss has no
+    bound, the Hessian is that of the point.
 
     Parameters
     ----------
-    f : Objective
+    point : Expansion
     unit : array, shape of w
     rng : numpy.random.Generator
 
@@ -105,7 +112,9 @@ def smoothness(f, unit, rng):
     int
         Passes over X.
     """
-    d, products = f.weights * f.loss.max_curvature, []
+    f, products = point.objective, []
+    bounded = math.isfinite(f.loss.max_curvature)
+    d = f.weights * f.loss.max_curvature if bounded else point.row_curvature
     ridge = f.ridge(f.zeros() + 1)
     if unit.ndim > 1:
         unit, ridge = f.xp.max(unit, axis=1), f.xp.max(ridge, axis=1)

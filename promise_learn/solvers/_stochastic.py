@@ -56,7 +56,12 @@ class StochasticSolver(Solver):
     uses_preconditioner = True
 
     def check(self, f):
-        """Raise ValueError where a hyper-parameter makes no sense."""
+        """Raise ValueError where a hyper-parameter makes no sense, or rows are gone."""
+        if not f.design.rows.stored:
+            raise ValueError(
+                f"solver={self.name!r} visits rows in random order and needs stored "
+                "features: raise memory, lower n_components, or use solver='auto'."
+            )
         resolve_preconditioner(named(self.preconditioner, "ssn"))
         if self.preset not in ("auto", "paper"):
             raise ValueError(f"preset={self.preset!r}: use 'auto' or 'paper'")
@@ -149,7 +154,7 @@ class StochasticRun:
             starts = self.rng.choice(starts, starts.shape[0])
         kept = take(self.weights if table is None else table, order)
         known = f.loss.code >= 0 and is_numpy(self.X.values)
-        run, loss = (compiled(epoch), f.loss.code) if known else (epoch, f.loss)
+        run, loss = (compiled(epoch), f.loss.compiled) if known else (epoch, f.loss)
         y, weights = take(f.y, order), take(self.weights, order)
         data = (self.X, y, weights, loss, order, starts, self.batch_size, self.penalty)
         run(*data, self.curvature.factors, *state, kept)

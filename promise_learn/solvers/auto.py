@@ -3,10 +3,11 @@
 from .newton_cg import NewtonCG
 from .newton_cholesky import Direct, NewtonCholesky
 from .pcg import PCG
-from .sketch import sample_size
+from .sketch import factor_cost, sample_size
 
 LARGEST_FACTOR = 6000
 LARGEST_COUPLED = 2000
+DOUBLE = 2  # a factor in double precision has twice the bytes, and copies
 HESSIANS = 3
 CHEAP = 8.0
 CAUTION = 0.6  # rows of high leverage make a sample worse than its estimate
@@ -36,13 +37,17 @@ def choose(f):
     iterative, dense = NewtonCG(), NewtonCholesky()
     if f.quadratic:
         iterative, dense = PCG(), Direct()
-    if size > (LARGEST_COUPLED if f.coupled else LARGEST_FACTOR):
+    largest = LARGEST_COUPLED if f.coupled else LARGEST_FACTOR
+    if not f.design.rows.stored:
+        largest = min(largest, f.design.rows.largest_factor // DOUBLE)
+    if size > largest:
         return iterative
     if f.n_rows < f.dim and not f.quadratic:
         return dense if _row_space_pays(f) else iterative
     hessian = f.design.rows.gram_cost * (f.n_columns**2 if f.coupled else 1)
     if hessian < CHEAP:
         return dense
+    hessian += 2 * factor_cost(f)
     _, sampled = sample_size(f)
     count = 1 if f.quadratic else HESSIANS
     return iterative if sampled < CAUTION * count * hessian else dense

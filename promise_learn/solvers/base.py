@@ -64,6 +64,8 @@ class Step:
     reliable : bool
         Whether ``gap`` may be believed as it stands (Newton decrement of the true
         Hessian). Otherwise it is a lower estimate, and `minimize` certifies it.
+    confirm : callable or None
+        Asked, where a reliable gap ends the run, whether it is a bound after all.
     passes : float
         Passes over X so far.
     step_size : float
@@ -79,6 +81,7 @@ class Step:
     passes: float = 0.0
     step_size: float = math.nan
     refreshes: int = 0
+    confirm: Any = None
 
 
 class Solver(BaseEstimator):
@@ -170,6 +173,8 @@ class _Run:
         target = max(margin * self.tol * abs(value), self.floor)
         if not step.reliable and math.isfinite(value) and not step.gap > target:
             step.gap = self._certify(step, point, step.gap, target)
+        elif step.gap <= target and step.confirm is not None and not step.confirm():
+            step.gap = math.inf
         return math.isfinite(value), step.gap <= target
 
     def record(self, step):

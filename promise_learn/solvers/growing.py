@@ -8,6 +8,7 @@ ROWS_PER_UNKNOWN = 4
 LEAST_ROWS = 1000
 GROWTH = 8
 STEPS = 15
+WORTH = 0.1
 LARGE = 256e6  # bytes of X
 
 
@@ -19,7 +20,8 @@ def growing_samples(f, w, rng):
     penalty is kept (`Objective.subset`), which keeps a small sample from overfitting. A
     sample that lacks a class is passed over: its minimum is at infinity. Nothing is
     yielded where w is not zero (a warm start knows better) or where the rows are too
-    few for this to pay. A sample is a copy, and at most an eighth of a large X.
+    few for this to pay. A sample is a copy, and at most an eighth of a large X. Where
+    rows are generated, one sample that can be stored is always cheap.
 
     Parameters
     ----------
@@ -33,9 +35,12 @@ def growing_samples(f, w, rng):
     if f.quadratic or bool(f.xp.any(w != 0)):
         return
     most = f.n_rows // (8 if f.design.rows.nbytes > LARGE else 3)
+    if not f.design.rows.stored:
+        most = min(most, f.design.rows.storable)
+        size = max(LEAST_ROWS, min(size, most))
     while size <= most:
         rows = f.sample(size, rng)
         labels = np.unique(as_numpy(take(f.y, rows)))
         if len(labels) >= (f.n_columns if f.coupled else 2):
-            yield f.subset(rows), 0.1 * unknowns / size
+            yield f.subset(rows), min(0.1 * unknowns / size, WORTH)
         size *= GROWTH

@@ -4,6 +4,8 @@ The Newton decrement 1/2 g'H^-1 g estimates F(w) - F*; it is what ``tol`` is com
 with, whichever solver runs.
 """
 
+import math
+
 import numpy as np
 
 from .._arrays import add_diagonal, as_numpy, like, namespace
@@ -22,31 +24,33 @@ class HessianFactor:
     point : Expansion
     extra : array (dim,), default=0
         Added to the diagonal.
-    blocks : bool, default=False
-        For the multinomial loss, keep the diagonal blocks alone, one a class, and take
-        the mean over classes off the solution: it is zero at the minimum.
     unit : array (dim,), optional
         Units that make the diagonal of the Hessian about one. With them single
         precision serves, for `solve` alone, unless the matrix is too poor for it.
+    shared : bool, default=False
+        For the multinomial loss, one block for all classes, of their mean curvature,
+        times the share of each; and the mean over classes is taken off the solution: it
+        is zero at the minimum.
     """
 
-    def __init__(self, point, extra=0.0, blocks=False, unit=None):
+    def __init__(self, point, extra=0.0, unit=None, shared=False):
         f = self._objective = point.objective
-        self._parts, self._centred = [], f.coupled and blocks
+        self._parts, self._shares = [], None
         everything = list(range(f.n_columns))
-        if f.coupled and not blocks:
+        if f.coupled and not shared:
             self._parts.append((None, Factor(point.hessian(), overwrite=True)))
-        elif f.coupled:
-            for k in everything:
-                d, ridge = point.class_curvature(k), f.penalty + extra
-                self._parts.append(([k], *_factors(f.design, d, [ridge], unit)))
-        else:
-            penalties, owned = [f.penalty], [everything]
-            if f.per_target:
-                penalties, owned = _distinct(f.penalty)
-            ridges = [penalty + extra for penalty in penalties]
-            factors = _factors(f.design, point.row_curvature, ridges, unit)
-            self._parts = list(zip(owned, factors, strict=True))
+            return
+        penalties, owned, d = [f.penalty], [everything], point.row_curvature
+        if f.coupled:
+            curvatures = [point.class_curvature(k) for k in everything]
+            d = sum(curvatures) / f.n_columns
+            shares = f.xp.stack([f.xp.sum(c) for c in curvatures])
+            total = f.xp.sum(shares)
+            self._shares = f.xp.where(shares > 0, shares * f.n_columns / total, 1.0)
+        elif f.per_target:
+            penalties, owned = _distinct(f.penalty)
+        factors = _factors(f.design, d, [mu + extra for mu in penalties], unit)
+        self._parts = list(zip(owned, factors, strict=True))
 
     def solve(self, g):
         """H^-1 g for g of the shape of w."""
@@ -56,13 +60,15 @@ class HessianFactor:
             dim, K = g.shape
             flat = factor.solve(xp.reshape(xp.matrix_transpose(g), (K * dim,)))
             return xp.matrix_transpose(xp.reshape(flat, (K, dim)))
+        if self._shares is not None:
+            d = factor.solve(g) / self._shares[None, :]
+            return d - xp.mean(d, axis=1, keepdims=True)
         if len(self._parts) == 1:
             return factor.solve(g)
         solved = {
             c: factor.solve(g[:, c]) for columns, factor in self._parts for c in columns
         }
-        d = xp.stack([solved[c] for c in range(g.shape[1])], axis=1)
-        return d - xp.mean(d, axis=1, keepdims=True) if self._centred else d
+        return xp.stack([solved[c] for c in range(g.shape[1])], axis=1)
 
     def decrement(self, g, x):
         """Newton decrement 1/2 g'H^-1 g, given x = H^-1 g."""
@@ -127,16 +133,23 @@ def suboptimality(point, target):
     Returns
     -------
     float
-        The decrement, or a lower bound above ``target``.
+        The decrement, or a lower bound above ``target``; infinite where the decrement
+        of a piecewise loss bounds nothing.
     float
         Passes over X that it took.
     """
     f, g = point.objective, point.gradient
     if f.dim * (f.n_columns if f.coupled else 1) <= DENSE_SIZE:
         factor = HessianFactor(point)
-        return factor.decrement(g, factor.solve(g)), 1.0
-    for it in pcg(point.product, -g, jacobi(point), coupled=f.coupled, cautious=True):
-        enough = it.gap <= 0.1 * it.decrease or it.decrease > target
-        if enough or it.iteration >= MAX_ITERATIONS:
-            break
-    return it.decrease + it.gap, float(it.iteration)
+        x = factor.solve(g)
+        decrement, passes = factor.decrement(g, x), 1.0
+    else:
+        inverse = jacobi(point)
+        for it in pcg(point.product, -g, inverse, coupled=f.coupled, cautious=True):
+            enough = it.gap <= 0.1 * it.decrease or it.decrease > target
+            if enough or it.iteration >= MAX_ITERATIONS:
+                break
+        x, decrement, passes = -it.x, it.decrease + it.gap, float(it.iteration)
+    if decrement <= target and not point.bounds_below(-x):
+        decrement = math.inf
+    return decrement, passes

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -26,8 +27,9 @@ class NewtonCG(Solver):
     than a tenth, or where the quadratic model promises more than all of F; later the
     forcing term asks for no more accuracy than the step can use, and for enough to
     trust the decrement. The preconditioner serves until it costs CG more iterations
-    than a new one would; a step is cut short at twice that. The first steps are taken
-    on growing samples of the rows.
+    than a new one would; a step is cut short at twice that. Where curvature jumps or
+    has no bound, or rows are few, CG's estimates are read with caution. The first steps
+    are taken on growing samples of the rows.
 
     Parameters
     ----------
@@ -76,7 +78,9 @@ class NewtonCG(Solver):
             yield step
 
     def _steps(self, f, w, rng):
-        cautious = may_be_poor(self.preconditioner, f)
+        unsteady = f.loss.piecewise or math.isinf(f.loss.max_curvature)
+        broad = f.n_rows < f.dim  # curvature may vanish, and the penalty alone is left
+        cautious = unsteady or broad or may_be_poor(self.preconditioner, f)
         point, inverse, fresh = f.expand(w), None, 0
         passes, t, refreshes, relative = 1.0, 1.0, 0, math.inf
         slack, last = 0.5, math.inf
@@ -89,8 +93,14 @@ class NewtonCG(Solver):
             if point.value > PRODUCTIVE * last:
                 slack *= 0.5
             last = point.value
+            flexible = f.coupled and not f.design.rows.stored
             for it in pcg(
-                point.product, -point.gradient, inverse, None, f.coupled, cautious
+                point.product,
+                -point.gradient,
+                inverse,
+                coupled=f.coupled,
+                cautious=cautious,
+                flexible=flexible,
             ):
                 accurate = it.gap <= forcing * max(it.decrease, TINY)
                 far = not f.quadratic and it.decrease > FAR * abs(point.value)
@@ -110,6 +120,7 @@ class NewtonCG(Solver):
                 passes,
                 t,
                 refreshes,
+                partial(point.bounds_below, it.x),
             )
             relative = decrement / max(abs(point.value), TINY)
             fresh = fresh or it.iteration

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from . import row_space
@@ -86,7 +87,9 @@ def newton_steps(f, w):
 
     A factor is kept while a step with it gains what a new one would gain for its cost:
     the decrement falls by 10^(3 / (1 + cost of the Hessian in passes)). The decrement
-    by a kept factor may be short of the true one, and is multiplied by `STALE`. A small
+    by a kept factor may be short of the true one, and is multiplied by `STALE`. Where
+    the curvature jumps no factor is kept: a new one may gain all, and an old decrement
+    says nothing. A small
     Hessian costs a pass, as either is one call: repeated rows then take the same steps
     as weights do.
     """
@@ -94,6 +97,7 @@ def newton_steps(f, w):
     size = f.dim * (f.n_columns if f.coupled else 1)
     small = f.n_rows * size**2 < SMALL_HESSIAN
     enough = 10 ** (3 / (1 + (1.0 if small else f.design.rows.gram_cost)))
+    enough = math.inf if f.loss.piecewise else enough
     passes, t, refreshes, decrement = 1.0, 1.0, 0, math.inf
     while point is not None:
         previous, fresh = decrement, False
@@ -107,7 +111,15 @@ def newton_steps(f, w):
             decrement = factor.decrement(point.gradient, -d)
         gap = decrement if fresh or f.quadratic else STALE * decrement
         yield Step(
-            point.w, point.value, point.gradient, gap, True, passes, t, refreshes
+            point.w,
+            point.value,
+            point.gradient,
+            gap,
+            True,
+            passes,
+            t,
+            refreshes,
+            partial(point.bounds_below, d),
         )
         point, t = advance(f, point, d)
         passes += 1

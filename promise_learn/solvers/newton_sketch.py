@@ -81,7 +81,8 @@ class NewtonSketch(Solver):
             decrement = -float(xp.sum(point.gradient * d))
             passes, refreshes = passes + cost, refreshes + 1
             value, g = point.value, point.gradient
-            yield Step(point.w, value, g, 0.5 * decrement, whole, passes, t, refreshes)
+            gap = 0.5 * decrement
+            yield Step(point.w, value, g, gap, False, passes, t, refreshes)
             point, t = advance(f, point, d)
             passes += 1
             if point is None and not whole and self.adaptive:

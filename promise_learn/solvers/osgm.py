@@ -1,5 +1,6 @@
 """OSGM: gradient steps whose scaling is learned online."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,8 @@ class OSGM(Solver):
     the part of the outer product that the scaling P can have. P and the momentum are
     learned online, to minimise what a step leaves: with c the squared norm of the
     gradient, plus :math:`L^2 |w - w_{old}|^2 / 4` that pays for momentum, or with
-    c = F(w) - F*.
+    c = F(w) - F*. Where the curvature of the loss has no bound, the gradient after a
+    step that raises F may be of any size: P is halved then (our choice).
 
     Parameters
     ----------
@@ -96,10 +98,11 @@ class OSGM(Solver):
         """Yield a `Step` after every iteration."""
         xp, point = f.xp, f.expand(w)
         unit = unit_of(point) if self.equilibrate else f.zeros() + 1
-        L, cost = smoothness(f, unit, rng)
+        L, cost = smoothness(point, unit, rng)
         scaling = Scaling(self.scaling, self.learner, self._rate(L), L, f)
         beta = Momentum(self.momentum, self.momentum_rate)
         change, values, passes = f.zeros(), [point.value], 1.0 + cost
+        bounded = math.isfinite(f.loss.max_curvature)
         while True:
             g = unit * point.gradient
             move = beta.value * change - scaling.times(g)
@@ -107,8 +110,11 @@ class OSGM(Solver):
             ahead, c = unit * moved.gradient, self._denominator(point, g, change, L)
             if not c > 0:
                 return
-            scaling.learn(ahead, g, c)
-            beta.learn(float(xp.sum(ahead * change)) / c)
+            if bounded or moved.value <= point.value:
+                scaling.learn(ahead, g, c)
+                beta.learn(float(xp.sum(ahead * change)) / c)
+            else:
+                scaling.halve()
             passes += 1
             if self.action != "vanilla" and not moved.value < point.value:
                 moved = point

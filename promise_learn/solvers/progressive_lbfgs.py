@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .._arrays import column
 from ._pairs import Pairs
-from ._subsampled import positive, random_batch
+from ._subsampled import check_rows, positive, random_batch
 from .base import Solver, Step
 from .theory import Theory
 
@@ -68,6 +68,10 @@ class ProgressiveLBFGS(Solver):
         "linear",
         "Bollapragada et al. (2018), algorithm 1",
     )
+
+    def check(self, f):
+        """Refuse rows that are not stored."""
+        check_rows(self, f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` after every step on all rows, and after a pass on fewer."""

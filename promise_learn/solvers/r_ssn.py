@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ._subsampled import random_batch, subsampled_system
+from ._subsampled import check_rows, random_batch, subsampled_system
 from .base import Solver, Step
 from .line_search import advance
 from .theory import Theory
@@ -54,6 +54,10 @@ class RSSN(Solver):
         "superlinear",
         "Meng et al. (2020), R-SSN",
     )
+
+    def check(self, f):
+        """Refuse rows that are not stored."""
+        check_rows(self, f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` before every step on all rows, and after a pass on fewer."""

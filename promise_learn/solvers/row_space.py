@@ -83,7 +83,7 @@ def _row_products(design):
     K, step = rows.zeros((n, n)), max(1, BLOCK_ENTRIES // n)
     for lo in range(0, p, step):
         hi = min(p, lo + step)
-        Z = cast(rows.X[:, lo:hi], xp.float64)
+        Z = cast(rows.columns(lo, hi), xp.float64)
         if shift is not None:
             Z = Z - shift[None, lo:hi]
         K = K + Z @ Z.T

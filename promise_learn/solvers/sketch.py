@@ -5,11 +5,12 @@ import math
 import numpy as np
 
 from .._arrays import as_numpy, column_squares, like, take
+from ..design import rates
+from ..linalg.cg import pcg
 from ..linalg.nystrom import Sketch
 from ..preconditioners import resolve_preconditioner, woodbury
 from .newton import HessianFactor
 
-LARGEST_FACTOR = 6000
 DECADES, EXACT, LEAST_RATIO = 7, 3, 1.5
 START_RANK = 16
 MAX_RANK = 1000
@@ -17,6 +18,8 @@ SKETCH_BYTES = 5e8
 SKETCH_COST = 0.25
 FLOOR = 1e-12
 HEAVY = 0.5
+FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
+INNER, INNER_LIMIT = 1e-2, 30
 
 
 def curvature_inverse(specification, point, rng):
@@ -93,11 +96,12 @@ def sample_size(f):
     r"""Rows whose Hessian makes the best Cholesky preconditioner, and the cost in all.
 
     A sample of m rows has a Hessian whose eigenvalues relative to the whole one lie
-    within (1 +- sqrt(dim / m))^2, so CG gains a factor m / dim an iteration (Marchenko
-    and Pastur, 1967); with all rows, in single precision, `EXACT` iterations suffice.
-    The size minimises the cost of the sample's Hessian plus that of `DECADES` of
-    iterations, in passes over X. For the squared error, which shows no rows of large
-    curvature, a sample is taken only where it promises half the cost of all rows.
+    within (1 +- sqrt(d / m))^2 for an effective dimension d, so CG gains a factor m / d
+    an iteration (Marchenko and Pastur, 1967); with all rows, in single precision,
+    `EXACT` iterations suffice. The size minimises the cost of the sample's Hessian plus
+    that of `DECADES` of iterations, in passes over X. For the squared error, which
+    shows no rows of large curvature, a sample is taken only where it promises half the
+    cost of all rows.
 
     Returns
     -------
@@ -106,24 +110,34 @@ def sample_size(f):
     float
         Estimated passes.
     """
-    most = f.n_rows / f.dim
-    if f.dim > LARGEST_FACTOR or most < 1:
+    if f.dim > f.design.rows.largest_factor or 2 * f.n_rows < f.dim:
         return None, math.inf
-    whole = _single_cost(f)
-    ratios = np.geomspace(LEAST_RATIO, max(most, LEAST_RATIO), 60)
-    costs = whole * ratios / most + DECADES * math.log(10) / np.log(ratios)
+    whole, d = _single_cost(f), f.effective_dimension
+    sizes = np.geomspace(LEAST_RATIO * d, max(f.n_rows, LEAST_RATIO * d), 60)
+    iterations = DECADES * math.log(10) / np.log(sizes / d)
+    costs = whole * sizes / f.n_rows + iterations
     costs[-1] = whole + EXACT
     best = int(np.argmin(costs))
-    if f.quadratic and 2 * costs[best] > costs[-1]:
+    if f.quadratic and f.design.rows.stored and 2 * costs[best] > costs[-1]:
         best = -1
-    return min(f.n_rows, int(ratios[best] * f.dim + 0.5)), float(costs[best])
+    size = sizes[best]
+    if not f.design.rows.stored:  # a change of the penalty alone finds the same sample
+        size = 2.0 ** round(math.log2(size))
+    return min(f.n_rows, int(size + 0.5)), float(costs[best]) + factor_cost(f)
+
+
+def factor_cost(f):
+    """Time of the Cholesky factor in single precision, in passes."""
+    return f.dim**3 / 3 / rates.FACTOR / f.design.rows.pass_seconds
 
 
 def _single_cost(f):
-    """Cost of the Hessian of all rows in single precision, in passes, as blocks."""
+    """Cost of the Hessian of all rows in single precision, in passes.
+
+    Of a shared block, for several classes.
+    """
     rows = f.design.rows
-    blocks = f.n_columns if f.coupled else 1
-    return blocks * rows.gram_cost * (1.0 if rows.sparse else 0.5)
+    return rows.gram_cost * (1.0 if rows.sparse else 0.5)
 
 
 def sampled_factor(point, size, rng):
@@ -131,9 +145,14 @@ def sampled_factor(point, size, rng):
 
     Half of the rows are drawn in proportion to their curvature, half alike. What the
     sample lacks on the diagonal of the whole Hessian is added, so that a rare column
-    that it misses keeps its curvature.
+    that it misses keeps its curvature. Classes share one factor, of their mean
+    curvature; where passes are dear, since rows are generated, it only preconditions
+    `inner_solve` with the sample's whole Hessian, which couples the classes.
     """
     f, h = point.objective, point.diagonal()
+    inner = f.coupled and not f.design.rows.stored
+    if inner:
+        size = min(size, f.design.rows.storable)
     sample, share = point, size / f.n_rows
     if size < f.n_rows:
         d = as_numpy(point.row_curvature)
@@ -145,9 +164,27 @@ def sampled_factor(point, size, rng):
         sample = point.sample(rows, like(1 / chance[rows], f.weights))
     missing = h - sample.diagonal()
     missing = f.xp.where(missing > 0, missing, f.xp.zeros_like(missing))
-    unit = f.xp.sqrt(h + _ridge(f) + _tiny(f, h))
-    factor = HessianFactor(sample, extra=missing, blocks=True, unit=unit)
-    return factor.solve, 1.0 + share * (1.0 + _single_cost(f))
+    unit = h + _tiny(f, h) + FLAT * _ridge(f)
+    factor = HessianFactor(
+        sample, extra=missing, shared=f.coupled, unit=f.xp.sqrt(unit)
+    )
+    solve = inner_solve(sample, factor.solve) if inner else factor.solve
+    return solve, 1.0 + share * (1.0 + _single_cost(f))
+
+
+def inner_solve(sample, precondition):
+    """Inverse of a sample's Hessian by conjugate gradients, to `INNER` of the energy.
+
+    That is no fixed inverse: the outer iteration must be flexible.
+    """
+
+    def solve(g):
+        for it in pcg(sample.product, g, precondition, None, coupled=True):
+            if it.gap <= INNER * it.decrease or it.iteration >= INNER_LIMIT:
+                break
+        return it.x
+
+    return solve
 
 
 def named_inverse(specification, point, rng):

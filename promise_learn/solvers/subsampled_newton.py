@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._refresh import named
-from ._subsampled import hessian_rows, random_batch, subsampled_system
+from ._subsampled import check_rows, hessian_rows, random_batch, subsampled_system
 from .base import Solver, Step
 from .line_search import advance
 from .theory import Theory
@@ -53,6 +53,10 @@ class SubsampledNewtonMethod(Solver):
         "fast linear",
         "Roosta-Khorasani and Mahoney (2019)",
     )
+
+    def check(self, f):
+        """Refuse rows that are not stored."""
+        check_rows(self, f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` before every step on all rows, and after a pass on fewer."""

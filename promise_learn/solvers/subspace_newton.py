@@ -7,7 +7,7 @@ import numpy as np
 from .._arrays import column, is_sparse, take
 from ..design import Design
 from ..objective import Expansion, Objective
-from ._subsampled import NewtonSystem
+from ._subsampled import NewtonSystem, check_rows
 from .base import Solver, Step
 from .line_search import stationary
 from .theory import Theory
@@ -51,6 +51,10 @@ class SubspaceNewton(Solver):
         "linear",
         "Gower et al. (2019), algorithm 1",
     )
+
+    def check(self, f):
+        """Refuse rows that are not stored."""
+        check_rows(self, f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` after every step."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from .._arrays import column, take
 from ._refresh import named
-from ._subsampled import hessian_rows, subsampled_system
+from ._subsampled import check_rows, hessian_rows, subsampled_system
 from .base import Solver, Step
 from .line_search import advance
 from .theory import Theory
@@ -57,6 +57,10 @@ class SVRN(Solver):
         "fast linear",
         "Derezinski (2022), algorithm 1",
     )
+
+    def check(self, f):
+        """Refuse rows that are not stored."""
+        check_rows(self, f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` before every step, or sweep."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax, xlogy
 
 from ..design import Design
 from ..losses import LOSSES
@@ -50,10 +50,35 @@ def _multinomial(eta, y):
     return value, P - np.eye(P.shape[1])[code], curvature
 
 
+def _squared_hinge(eta, y):
+    """Value, slope and curvature of half the squared hinge."""
+    short = np.maximum(0, 1 - y[:, None] * eta)
+    curvature = (short > 0).astype(float)
+    return short[:, 0] ** 2 / 2, -y[:, None] * short, curvature[:, :, None]
+
+
+def _huber(eta, y, delta=1.35):
+    """Value, slope and curvature of the Huber loss."""
+    r = eta - y[:, None]
+    far = np.abs(r) > delta
+    value = np.where(far, delta * np.abs(r) - delta**2 / 2, r**2 / 2)[:, 0]
+    return value, np.where(far, delta * np.sign(r), r), (~far)[:, :, None].astype(float)
+
+
+def _poisson(eta, y):
+    """Value, slope and curvature of half the Poisson deviance."""
+    mean = np.exp(eta)
+    value = mean[:, 0] - y * eta[:, 0] + xlogy(y, y) - y
+    return value, mean - y[:, None], mean[:, :, None]
+
+
 _TERMS = {
     "squared_error": _squared,
     "logistic": _logistic,
     "multinomial": _multinomial,
+    "squared_hinge": _squared_hinge,
+    "huber": _huber,
+    "poisson": _poisson,
 }
 
 
@@ -69,7 +94,9 @@ class DenseProblem:
         Design with its intercept column.
     y : array (n,) or (n, K)
         As the loss takes it.
-    loss : {"squared_error", "logistic", "multinomial"}
+    loss : {"squared_error", "logistic", "multinomial", "squared_hinge", "huber", \
+            "poisson"}
+        With the default threshold of "huber".
     s : array (n,)
         Weights that sum to one.
     penalty : array (dim,) or (dim, K)

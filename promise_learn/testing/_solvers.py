@@ -14,6 +14,9 @@ TASKS = (
     "ridge, alpha a target",
     "logistic",
     "multinomial",
+    "squared hinge",
+    "huber",
+    "poisson",
 )
 STORAGES = ("dense", "csr")
 SHAPES = ("n > p", "n < p")
@@ -30,7 +33,7 @@ def solver_case(task, storage, shape, seed=0):
     Parameters
     ----------
     task : {"ridge", "ridge, 3 targets", "ridge, alpha a target", "logistic", \
-            "multinomial"}
+            "multinomial", "squared hinge", "huber", "poisson"}
     storage : {"dense", "csr"}
         Dense rows are centred.
     shape : {"n > p", "n < p"}
@@ -51,7 +54,7 @@ def solver_case(task, storage, shape, seed=0):
         * (rng.random((n, p)) < 0.5)
         * np.geomspace(1, 30, p)
     )
-    K = 1 if task in ("ridge", "logistic") else 3
+    K = 3 if task == "multinomial" or "target" in task else 1
     scores = (X / np.linalg.norm(X)) @ rng.standard_normal((p, K)) * n**0.5
     noisy = scores + 0.5 * rng.standard_normal((n, K)) + 1.0
     loss, y, columns = _targets(task, noisy)
@@ -69,13 +72,20 @@ def solver_case(task, storage, shape, seed=0):
 
 def _targets(task, noisy):
     """Name of the loss, targets as it takes them, and trailing shape of w."""
-    if task == "ridge":
-        return "squared_error", noisy[:, 0], ()
-    if task == "logistic":
-        return "logistic", np.where(noisy[:, 0] > 0.5, 1.0, -1.0), ()
+    one = noisy[:, 0]
+    if task in ("logistic", "squared hinge"):
+        return task.replace(" ", "_"), np.where(one > 0.5, 1.0, -1.0), ()
     if task == "multinomial":
-        return "multinomial", np.argmax(noisy, axis=1).astype(float), (3,)
-    return "squared_error", noisy, (3,)
+        return task, np.argmax(noisy, axis=1).astype(float), (3,)
+    if task == "poisson":
+        return task, np.floor(np.exp(one)), ()
+    if task == "huber":
+        return task, np.where(np.abs(one - 1) < 1, one, 5 * one), ()
+    return (
+        ("squared_error", one, ())
+        if task == "ridge"
+        else ("squared_error", noisy, (3,))
+    )
 
 
 def check_solver(solver, cases=SOLVER_CASES, tol=1e-9, max_iter=None):

@@ -8,11 +8,25 @@ from sklearn.utils.estimator_checks import (
 )
 
 from _strict import SQUARED_ERROR_ONLY, options
-from promise_learn import LogisticRegression, Ridge, RidgeClassifier
+from promise_learn import (
+    HuberRegressor,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+    SquaredHingeClassifier,
+)
 from promise_learn.solvers import SOLVERS
 
 INSTALLED = ("numpy", "array_api_strict")
-ESTIMATORS = [Ridge(), RidgeClassifier(), LogisticRegression()]
+ESTIMATORS = [
+    Ridge(),
+    RidgeClassifier(),
+    LogisticRegression(),
+    SquaredHingeClassifier(),
+    HuberRegressor(),
+    PoissonRegressor(),
+]
 
 
 def checks():

@@ -1,4 +1,4 @@
-"""Plots of a fit's history; matplotlib is imported when one is drawn."""
+"""Plot of the history of fits."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["ConvergenceDisplay"]
+from ._axes import new_axes
 
 _FLOOR = float(np.finfo(np.float64).eps)
 _LABELS = {"seconds": "seconds", "passes": "passes over the data"}
@@ -139,7 +139,7 @@ class ConvergenceDisplay:
                 f"against must be 'seconds' or 'passes'. Got {against!r} instead."
             )
         if ax is None:
-            ax = _new_axes()
+            ax = new_axes()
         style = {"marker": ".", **line_kw}
         self.lines_ = [
             line
@@ -184,10 +184,3 @@ def _estimate(histories: Mapping[str, Mapping]) -> float:
         value, gap = (float(history[key][-1] or 0) for key in ("objective", "gap"))
         bounds.append(value - abs(value) * (gap if np.isfinite(gap) else 0.0))
     return min(bounds)
-
-
-def _new_axes() -> Any:
-    """Axes of a new figure."""
-    from matplotlib import pyplot
-
-    return pyplot.subplots()[1]

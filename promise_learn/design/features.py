@@ -1,0 +1,285 @@
+"""Random features of X that are never stored: every pass generates them again.
+
+The verbs are those of `Rows`. A pass takes blocks of rows in threads; a thread has one
+buffer for its blocks, and BLAS runs in one thread inside it. Features are generated and
+multiplied in the type of the map, and sums over blocks are float64.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+
+from .._arrays import cast, column, is_numpy, is_sparse, read_only, take
+from . import rates
+from .compiled import DenseRows, wide_gram
+from .rows import Rows
+
+BUFFER_BYTES = 2**22
+LEAST_BLOCK, LARGEST_BLOCK = 16, 256
+PARTS = 16
+FACTOR_BYTES = 5  # an entry of the Gram matrix in single precision, and buffers
+SHARE = 0.25  # of the budget, that the features of a row sample may take
+
+
+class FeatureRows(Rows):
+    """Random features of the rows of X.
+
+    Parameters
+    ----------
+    X : array (n, d) or CSR matrix
+        May be mapped from a file: every pass reads it once, in order.
+    feature_map : FeatureMap
+    budget : float, default=0
+        Bytes that a solver may take, for a factor or the features of a row sample.
+
+    Attributes
+    ----------
+    stored : bool
+        False: solvers that visit rows in random order ask for stored ones.
+    """
+
+    stored = False
+
+    def __init__(self, X, feature_map, budget=0.0):
+        super().__init__(X)
+        self.map, self.budget = feature_map, budget
+        self.shape = (X.shape[0], feature_map.n_components)
+        self.sparse = False
+        self._block = block_rows(feature_map)
+
+    @property
+    def nnz(self):
+        """Entries of the features."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def nbytes(self):
+        """Bytes of the features, were they stored."""
+        return self.nnz * self.map.itemsize
+
+    @property
+    def gram_cost(self):
+        """Time of `gram` in passes, by the measured `rates`."""
+        read = rates.gram_cost(*self.shape, self.nnz, self.map.itemsize, False)
+        return 1.0 + read / self.pass_cost
+
+    @property
+    def pass_seconds(self):
+        """Time of a pass, by the measured `rates`."""
+        return self.pass_cost * super().pass_seconds
+
+    @property
+    def largest_factor(self):
+        """Order up to which a factor in single precision fits the budget."""
+        return int((self.budget / FACTOR_BYTES) ** 0.5)
+
+    @property
+    def pass_cost(self):
+        """Time of a pass, in reads of stored features."""
+        flops = self.map.flops
+        if is_sparse(self.X):
+            flops = 2.0 * self.X.nnz / max(self.shape[0], 1)
+        return (rates.FEATURE + flops / rates.PROJECTION) * rates.DENSE_PASS / 4
+
+    def _generate(self, lo, hi, out=None):
+        """Features of consecutive rows."""
+        return self.map.apply(cast(self.X[lo:hi, ...], self.map.dtype), out)
+
+    def _parts(self):
+        """Ranges of rows that go to threads, the same for any number of threads."""
+        parts = max(1, min(PARTS, self.shape[0] // self._block))
+        edges = np.linspace(0, self.shape[0], parts + 1).astype(int)
+        return list(pairwise(edges.tolist()))
+
+    def _blocks(self):
+        for lo in range(0, self.shape[0], LARGEST_BLOCK):
+            hi = min(self.shape[0], lo + LARGEST_BLOCK)
+            yield self._generate(lo, hi), lo, hi
+
+    def _sweep(self, visit, *shapes):
+        """Sum over blocks of features what ``visit(Z, lo, hi, *sums)`` adds.
+
+        The block is the visitor's own to change.
+        """
+        if not is_numpy(self.X):
+            sums = [self.zeros(shape) for shape in shapes]
+            for Z, lo, hi in self._blocks():
+                visit(Z, lo, hi, *sums)
+            return sums
+        from ..kernels import _threads
+
+        ranges = self._parts()
+        private = [np.zeros((len(ranges), *shape)) for shape in shapes]
+
+        def part(k, first, last):
+            buffer = np.empty((self._block, self.shape[1]), self.map.dtype)
+            for lo in range(first, last, self._block):
+                hi = min(last, lo + self._block)
+                Z = self._generate(lo, hi, buffer[: hi - lo])
+                visit(Z, lo, hi, *(sums[k] for sums in private))
+
+        _threads.run(part, ranges, blas=True)
+        return [sums.sum(axis=0) for sums in private]
+
+    def dot(self, u, offset=0.0):
+        """Features times u, plus offset."""
+        eta = self.zeros((self.shape[0], *u.shape[1:]))
+
+        def visit(Z, lo, hi):
+            eta[lo:hi, ...] = _dot(Z, u) + offset
+
+        self._sweep(visit)
+        return eta
+
+    def adjoint(self, r):
+        """Transposed features times r."""
+
+        def visit(Z, lo, hi, g):
+            _add_adjoint(Z, r[lo:hi, ...], g)
+
+        return self._sweep(visit, (self.shape[1], *r.shape[1:]))[0]
+
+    def expand(self, loss, u, offset, y, s):
+        """As `Rows.expand`, with features generated once."""
+        xp, tail, start = self.xp, u.shape[1:], not bool(self.xp.any(u != 0))
+        eta, slope = (self.zeros((self.shape[0], *tail)) for _ in range(2))
+        curvature = self.zeros(eta.shape if loss.code == 2 else eta.shape[:1])
+
+        def visit(Z, lo, hi, total, g):
+            eta[lo:hi, ...] = offset if start else _dot(Z, u) + offset
+            value, r, d = loss.evaluate(eta[lo:hi, ...], y[lo:hi, ...])
+            weight = s[lo:hi]
+            slope[lo:hi, ...] = column(weight, r) * r
+            curvature[lo:hi, ...] = weight * d if d.ndim == 1 else d
+            total += xp.sum(column(weight, value) * value)
+            _add_adjoint(Z, slope[lo:hi, ...], g)
+
+        total, g = self._sweep(visit, (1,), (self.shape[1], *tail))
+        return float(total[0]), eta, slope, curvature, g
+
+    def curved(self, d, v, offset):
+        """As `Rows.curved`, with features generated once."""
+        return self.through(lambda t, rows: column(d[rows], t) * t, v, offset)
+
+    def through(self, act, v, offset):
+        """As `Rows.through`, with features generated once."""
+        tail = v.shape[1:]
+
+        def visit(Z, lo, hi, total, g):
+            t = act(_dot(Z, v) + offset, slice(lo, hi))
+            total += self.xp.sum(t, axis=0, keepdims=True)
+            _add_adjoint(Z, t, g)
+
+        total, g = self._sweep(visit, (1, *tail), (self.shape[1], *tail))
+        return g, total[0, ...]
+
+    def squares(self, d, shift):
+        """Diagonal of Z' diag(d) Z for Z = features - 1 shift'."""
+        shift = cast(shift, self.map.dtype)
+
+        def visit(Z, lo, hi, g):
+            Z -= shift[None, :]
+            Z *= Z
+            _add_adjoint(Z, d[lo:hi], g)
+
+        return self._sweep(visit, (self.shape[1],))[0]
+
+    def row_squares(self, v):
+        """Sum over features of z_ij^2 v_j, for every row."""
+        out = self.zeros((self.shape[0],))
+
+        def visit(Z, lo, hi):
+            Z *= Z
+            out[lo:hi] = _dot(Z, v)
+
+        self._sweep(visit)
+        return out
+
+    def gram(self, d, shift, intercept, factor=None):
+        """Z' diag(d) Z; see `Rows.gram`."""
+        if not is_numpy(self.X):
+            return super().gram(d, shift, intercept, factor)
+        from ..kernels import grams
+
+        dim, root = self.shape[1] + int(intercept), np.sqrt(d)
+        dtype = np.float64 if factor is None else np.float32
+        factor = np.ones(dim) if factor is None else factor
+
+        def fill(lo, hi, out):
+            buffer = np.empty((self._block, self.shape[1]), self.map.dtype)
+            for a in range(lo, hi, self._block):
+                b = min(hi, a + self._block)
+                Z = read_only(self._generate(a, b, buffer[: b - a]))
+                rows = out[a - lo : b - lo]
+                grams.weigh(Z, 0, b - a, shift, factor, root[a:b], rows)
+
+        G = wide_gram(self.shape[0], dim, dtype, fill)
+        grams.mirror(G)
+        return G
+
+    def block(self, rows):
+        """Features of the given host indices."""
+        return self.map.apply(cast(take(self.X, rows), self.map.dtype))
+
+    def columns(self, lo, hi):
+        """Features lo:hi of all rows."""
+        parts = [self.xp.asarray(Z[:, lo:hi], copy=True) for Z, _, _ in self._blocks()]
+        return self.xp.concat(parts, axis=0)
+
+    @property
+    def storable(self):
+        """Rows whose features are a share of the budget."""
+        return int(SHARE * self.budget / (self.shape[1] * self.map.itemsize))
+
+    def subset(self, rows):
+        """Storage of the given rows alone; stored where they are few."""
+        small = FeatureRows(take(self.X, rows), self.map, self.budget)
+        return small.store() if len(rows) <= self.storable else small
+
+    def features(self):
+        """Features of all rows, (n, m)."""
+        if not is_numpy(self.X):
+            return self.map.apply(cast(self.X, self.map.dtype))
+        from ..kernels import _threads
+
+        out = np.empty(self.shape, self.map.dtype)
+
+        def part(k, first, last):
+            for lo in range(first, last, self._block):
+                hi = min(last, lo + self._block)
+                self._generate(lo, hi, out[lo:hi])
+
+        _threads.run(part, self._parts(), blas=True)
+        return out
+
+    def store(self):
+        """Storage of the same features in memory."""
+        features = self.features()
+        return DenseRows(features) if is_numpy(features) else Rows(features)
+
+
+def block_rows(feature_map):
+    """Rows of a block of features."""
+    width = feature_map.n_components * feature_map.itemsize
+    return max(LEAST_BLOCK, min(LARGEST_BLOCK, BUFFER_BYTES // width))
+
+
+def _dot(Z, u):
+    """Z u in float64; on the host also summed in it."""
+    if u.ndim > 1 or not is_numpy(Z):
+        return cast(Z @ cast(u, Z.dtype), u.dtype)
+    from ..kernels import passes
+
+    eta = np.empty(Z.shape[0])
+    passes.margins(read_only(Z), 0, len(Z), np.ascontiguousarray(u, float), 0.0, eta)
+    return eta
+
+
+def _add_adjoint(Z, r, g):
+    """G += Z' r in float64."""
+    if r.ndim > 1 or not is_numpy(Z):
+        g += cast(Z.T @ cast(r, Z.dtype), g.dtype)
+        return
+    from ..kernels import passes
+
+    passes.adjoint(read_only(Z), 0, len(Z), np.ascontiguousarray(r, float), g)

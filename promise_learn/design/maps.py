@@ -1,0 +1,238 @@
+r"""Random feature maps: a projection of the rows of X, then a function of every entry.
+
+.. math:: \varphi(x) = c \, h(x W + b), \qquad
+          \varphi(x) \cdot \varphi(x') \approx k(x, x')
+
+A map is drawn once, on the host, so that the same seed gives the same features on every
+storage and device; it generates features a block of rows at a time.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .._arrays import cast, dense, is_numpy, is_sparse, like, namespace, read_only
+
+PROJECTIONS = ("gaussian", "orthogonal", "sorf")
+DRAW_ENTRIES = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMap:
+    """Feature map that has been drawn.
+
+    Attributes
+    ----------
+    function : {"cosine", "relu", "step"}
+        h; the cosine takes its argument in turns, as W and b are stored.
+    n_components : int
+        m.
+    scale : float
+        c.
+    weights : array (d, m) or None
+        W, None for structured projections.
+    offset : array (m,) or None
+        b, of the cosine alone.
+    signs : array (blocks, 3, 2^k) or None
+        Random signs of structured projections.
+    norms : array (m,) or None
+        Multiply the columns of structured projections.
+    """
+
+    function: str
+    n_components: int
+    scale: float
+    weights: Any = None
+    offset: Any = None
+    signs: Any = None
+    norms: Any = None
+
+    @property
+    def drawn(self):
+        """Weights or signs."""
+        return self.weights if self.signs is None else self.signs
+
+    @property
+    def dtype(self):
+        """Type of the features."""
+        return self.drawn.dtype
+
+    @property
+    def itemsize(self):
+        """Bytes of a feature."""
+        return namespace(self.drawn).finfo(self.dtype).bits // 8
+
+    def astype(self, dtype):
+        """Return the same map for features of another type."""
+        names = ("weights", "offset", "signs", "norms")
+        kept = {name: getattr(self, name) for name in names}
+        changed = {k: cast(v, dtype) for k, v in kept.items() if v is not None}
+        return self if dtype == self.dtype else replace(self, **changed)
+
+    @property
+    def nbytes(self):
+        """Bytes of what was drawn."""
+        kept = (self.weights, self.offset, self.signs, self.norms)
+        return self.itemsize * sum(math.prod(x.shape) for x in kept if x is not None)
+
+    @property
+    def flops(self):
+        """Floating-point operations of the projection of a dense row, a feature."""
+        if self.signs is None:
+            return 2.0 * self.weights.shape[0]
+        order = self.signs.shape[2]
+        return 3.0 * (1 + math.log2(order))
+
+    def apply(self, X, out=None):
+        """Features (b, m) of a row block X (b, d), of the type of the map.
+
+        Parameters
+        ----------
+        X : row block
+            Dense of the type of the map, or CSR.
+        out : ndarray (b, m), optional
+            Written to, where X lives on the host.
+        """
+        if not is_numpy(X):
+            return self._apply_by_arrays(X)
+        from ..kernels import features
+
+        if out is None:
+            out = np.empty((X.shape[0], self.n_components), self.dtype)
+        self._project(X, out)
+        scale = self.dtype.type(self.scale)
+        if self.function == "cosine":
+            series = features.cosine_series(self.dtype)
+            features.cosine(out, read_only(self.offset), scale, series)
+        else:
+            features.positive(out, scale, self.function == "step")
+        return out
+
+    def _project(self, X, out):
+        from ..kernels import blocks, features
+
+        if self.signs is not None:
+            X = read_only(np.ascontiguousarray(dense(X)))
+            signs, norms = read_only(self.signs), read_only(self.norms)
+            features.hadamard_projection(X, signs, norms, out)
+        elif is_sparse(X):
+            view = blocks.sparse_view(X)
+            features.sparse_projection(
+                view, 0, X.shape[0], read_only(self.weights), out
+            )
+        else:
+            np.matmul(X, self.weights, out=out)
+
+    def _apply_by_arrays(self, X):
+        """As `apply`, in array operations."""
+        xp = namespace(X)
+        if self.signs is None:
+            T = X @ self.weights
+        else:
+            T = self._hadamard_by_arrays(dense(X))
+        if self.function == "cosine":
+            turns = T + self.offset[None, :]
+            return self.scale * xp.cos(2 * math.pi * (turns - xp.round(turns)))
+        kept = xp.astype(T > 0, T.dtype)
+        return self.scale * (kept if self.function == "step" else kept * T)
+
+    def _hadamard_by_arrays(self, X):
+        xp, order = namespace(X), self.signs.shape[2]
+        pad = xp.zeros((X.shape[0], order - X.shape[1]), dtype=X.dtype)
+        X = xp.concat([X, like(pad, X)], axis=1)
+        T = xp.stack([X] * self.signs.shape[0], axis=1)
+        for turn in range(3):
+            T = _hadamard(xp, T * self.signs[None, :, turn, :])
+        T = xp.reshape(T, (X.shape[0], -1))
+        return self.norms[None, :] * T[:, : self.n_components]
+
+
+def _hadamard(xp, T):
+    """Hadamard transform, not normalised, along the last axis, of length 2^k."""
+    shape, half = T.shape, 1
+    while half < shape[-1]:
+        pairs = xp.reshape(T, (*shape[:-1], shape[-1] // (2 * half), 2, half))
+        a, b = pairs[..., 0, :], pairs[..., 1, :]
+        T = xp.reshape(xp.stack([a + b, a - b], axis=-2), shape)
+        half *= 2
+    return T
+
+
+def draw_map(
+    X, n_components, kernel, gamma, degree, projection, scale, rng, dtype=None
+):
+    """Draw a feature map for data like X.
+
+    Parameters
+    ----------
+    X : array or CSR matrix (n, d)
+        Gives the number of columns, the namespace, the device and the type.
+    n_components : int
+        m.
+    kernel : {"rbf", "laplacian", "arccos"}
+    gamma : float
+        Of exp(-gamma |x - x'|^2), and of exp(-gamma |x - x'|_1).
+    degree : {0, 1}
+        Of the arc-cosine kernel: steps or rectified linear features.
+    projection : {"gaussian", "orthogonal", "sorf"}
+        Laplacian features have independent Cauchy weights in any case.
+    scale : {"kernel", "paper"}
+    rng : numpy.random.Generator
+    dtype : dtype, optional
+        Of the features; that of X by default.
+
+    Returns
+    -------
+    FeatureMap
+    """
+    d, m, paper = X.shape[1], n_components, scale == "paper"
+    dtype = dtype or X.dtype
+    function, width, size = "cosine", math.sqrt(2 * gamma), math.sqrt(2 / m)
+    if kernel == "laplacian":
+        width = gamma
+    if kernel == "arccos":
+        function, width = ("step", "relu")[degree], 1.0
+        size = 1.0 if paper else size
+    if paper:
+        width /= math.sqrt(m)
+    unit = 2 * math.pi if function == "cosine" else 1.0
+    anchor = X.data if is_sparse(X) else X
+    weights = signs = norms = offset = None
+    factor = width / unit
+    if projection == "sorf":
+        order = 2 ** max(0, math.ceil(math.log2(d)))
+        signs = rng.integers(0, 2, (math.ceil(m / order), 3, order)) * 2.0 - 1.0
+        signs = like(signs, anchor, dtype)
+        norms = factor * np.sqrt(rng.chisquare(order, m)) / order**1.5
+        norms = like(norms, anchor, dtype)
+    else:
+        host = np.float32 if "float32" in str(dtype) else np.float64
+        weights = _weights(d, m, kernel, projection, factor, host, rng)
+        weights = like(weights, anchor, dtype)
+    if function == "cosine":
+        offset = like(rng.uniform(0, 1, m), anchor, dtype)
+    return FeatureMap(function, m, size, weights, offset, signs, norms)
+
+
+def _weights(d, m, kernel, projection, factor, dtype, rng):
+    """Dense weights (d, m) times a factor, drawn in float64, a few rows at a time."""
+    if projection == "orthogonal":
+        return (factor * _orthogonal(d, m, rng)).astype(dtype)
+    draw = rng.standard_cauchy if kernel == "laplacian" else rng.standard_normal
+    weights, step = np.empty((d, m), dtype), max(1, DRAW_ENTRIES // m)
+    for lo in range(0, d, step):
+        hi = min(d, lo + step)
+        weights[lo:hi] = factor * draw((hi - lo, m))
+    return weights
+
+
+def _orthogonal(d, m, rng):
+    """Blocks of d orthogonal columns whose norms are those of Gaussian ones."""
+    blocks = []
+    for _ in range(-(-m // d)):
+        Q, R = np.linalg.qr(rng.standard_normal((d, d)))
+        blocks.append(Q * np.sign(np.diagonal(R)))
+    norms = np.sqrt(rng.chisquare(d, m))
+    return np.concatenate(blocks, axis=1)[:, :m] * norms

@@ -1,0 +1,134 @@
+"""Memory of fits on random features, and caches of their Gram matrices."""
+
+import tracemalloc
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+from _cases import store
+from _features import MAP, STOCHASTIC, data, room
+from numpy.testing import assert_allclose
+from sklearn.exceptions import ConvergenceWarning
+
+from promise_learn import RandomFeaturesClassifier, RandomFeaturesRegressor
+from promise_learn.design import compiled, features
+
+# ------------------------------------------------------------------ memory
+
+
+@pytest.mark.parametrize("storage", ["C", "csr_array"])
+@pytest.mark.parametrize("make", [RandomFeaturesRegressor, RandomFeaturesClassifier])
+def test_memory_too_small_for_any_fit(make, storage, monkeypatch):
+    X, Y, _ = data()
+    X, y = store(X, storage), Y[:, 0] > 0
+
+    def generate(*_, **__):
+        raise AssertionError("features were generated")
+
+    model = make(**MAP, memory=1e4)
+    with monkeypatch.context() as patched:
+        patched.setattr(features.FeatureRows, "_generate", generate)
+        with pytest.raises(ValueError, match=r"set memory to at least \d.*bytes") as e:
+            model.fit(X, y)
+    assert "lower n_components" in str(e.value)
+    assert not hasattr(model, "coef_")
+    assert not hasattr(model, "feature_map_")
+    advised = float(str(e.value).split("at least ")[1].split()[0])
+    model.set_params(memory=advised).fit(X, y)
+    assert not model.stored_
+
+
+@pytest.mark.parametrize("name", STOCHASTIC)
+@pytest.mark.parametrize("make", [RandomFeaturesRegressor, RandomFeaturesClassifier])
+def test_stochastic_solvers_need_stored_features(make, name):
+    X, Y, _ = data()
+    y = Y[:, 0] if make is RandomFeaturesRegressor else Y[:, 0] > 0
+    model = make(**MAP, solver=name, memory=room(X), tol=1e-2)
+    with pytest.raises(ValueError, match="memory") as error:
+        model.fit(X, y)
+    assert len(str(error.value)) > 40
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.set_params(memory="auto").fit(X, y)
+    assert model.stored_
+    assert model.score(X, y) > 0.5
+
+
+@pytest.fixture
+def grams(monkeypatch):
+    """Gram matrices that were formed, one entry each."""
+    formed, original = [], compiled.wide_gram
+
+    def counted(n, *args):
+        formed.append(n)
+        return original(n, *args)
+
+    for module in (compiled, features):
+        monkeypatch.setattr(module, "wide_gram", counted)
+    return formed
+
+
+@pytest.mark.parametrize("solver", ["auto", "direct", "pcg"])
+@pytest.mark.parametrize("as_folder", [True, False])
+@pytest.mark.parametrize("generated", [False, True])
+@pytest.mark.parametrize("make", [RandomFeaturesRegressor, RandomFeaturesClassifier])
+def test_a_cache_serves_every_penalty(
+    make, generated, as_folder, solver, grams, tmp_path
+):
+    X, Y, s = data(4000)
+    settings = MAP | {"n_components": 140, "solver": solver, "tol": 1e-10}
+    y, name, values = Y[:, 0], "alpha", (1.0, 0.1, 10.0)
+    if make is RandomFeaturesClassifier:
+        y, name, settings = y > 0.2, "C", settings | {"loss": "squared_error"}
+    settings["memory"] = room(X, 140) if generated else "auto"
+    folder = str(tmp_path)
+    cache = folder if as_folder else joblib.Memory(folder, verbose=0)
+    for number, value in enumerate(values):
+        model = make(**settings, cache=cache, **{name: value}).fit(X, y, s)
+        assert model.stored_ != generated
+        if number == 0:
+            first = len(grams)
+            assert first >= 1
+    assert len(grams) == first
+    alone = make(**settings, **{name: values[-1]}).fit(X, y, s)
+    assert len(grams) == 2 * first
+    # without a cache a sample may have another size; both are at the minimum
+    atol = 1e-4 * np.abs(alone.coef_).max()
+    assert_allclose(model.coef_, alone.coef_, 0, atol)
+    for change in ({"gamma": 0.2}, {"random_state": 1}):
+        before = len(grams)
+        make(**settings | change, cache=cache).fit(X, y, s)
+        assert len(grams) > before
+    before = len(grams)
+    make(**settings, cache=cache).fit(X[::-1], y, s)
+    assert len(grams) > before
+
+
+# ------------------------------------------------------------------ the peak
+
+
+def peak(model, X, y):
+    """Bytes that a fit allocates at once, after one that compiles the kernels."""
+    model.fit(X[:1500], y[:1500])
+    tracemalloc.start()
+    model.fit(X, y)
+    top = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return top
+
+
+@pytest.mark.parametrize("storage", ["C", "csr_array"])
+@pytest.mark.parametrize("task", ["ridge", "targets", "binary", "multinomial"])
+def test_a_fit_takes_no_more_memory_than_it_may(task, storage):
+    """Stored features would take six times that."""
+    X, Y, _ = data(20_000)
+    y = {"ridge": Y[:, 0], "targets": Y, "binary": Y[:, 0] > 0.2}.get(task)
+    y = Y.argmax(axis=1) if y is None else y
+    make = RandomFeaturesRegressor if y.dtype == float else RandomFeaturesClassifier
+    memory = 4 * 20_000 * 1000 / 6
+    settings = MAP | {"n_components": 1000, "tol": 1e-3, "memory": memory}
+    model = make(**settings)
+    top = peak(model, store(X, storage), y)
+    assert not model.stored_
+    assert top < memory
