@@ -244,6 +244,21 @@ class Expansion:
         d = take(self.row_curvature, rows) * (f.n_rows / len(rows))
         return f.design.root(rows, d)
 
+    def class_root(self, rows):
+        """Row block (b K, K dim) whose A'A is the multinomial Hessian of the rows.
+
+        Without the penalty, in class-major order: with Q_i = diag(q) - p q', q the root
+        of the probabilities p of row i, Q_i Q_i' = diag(p) - p p', and the rows are the
+        columns of Q_i kron x_i.
+        """
+        f, xp = self.objective, self.objective.xp
+        P, s = take(self._curvature, rows), take(f.weights, rows)
+        X, K = dense(f.design.root(rows, s)), f.n_columns
+        Q = identity(K, P)[None, :, :] - P[:, None, :]
+        Q = Q * xp.sqrt(P)[:, :, None]
+        block = Q[:, :, :, None] * X[:, None, None, :]
+        return xp.reshape(block, (len(rows) * K, K * f.dim))
+
     def sample(self, rows, factor):
         """Curvature of the given rows, multiplied by factors: the Hessian of a sample.
 
@@ -255,6 +270,13 @@ class Expansion:
         weights = take(f.weights, rows) * factor
         part = (f.design.subset(rows), take(f.y, rows), f.loss, weights, f.penalty)
         return Expansion(Objective(*part, f.shape), self.w, None, None, None, curvature)
+
+    def damped(self, extra):
+        """Curvature alone of the same rows, with ``extra`` added to the penalty."""
+        f = self.objective
+        part = (f.design, f.y, f.loss, f.weights, f.penalty + extra)
+        g = Objective(*part, f.shape)
+        return Expansion(g, self.w, None, None, None, self._curvature)
 
     def hessian(self):
         """Dense Hessian with the penalty, float64.

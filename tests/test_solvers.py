@@ -22,7 +22,7 @@ from promise_learn.solvers import (
 )
 from promise_learn.testing import SOLVER_CASES, check_solver, solver_case
 
-STOCHASTIC = [name for name in SOLVERS if name.startswith("sketchy-")]
+STOCHASTIC = [name for name, solver in SOLVERS.items() if solver.stochastic]
 TALL = [case for case in SOLVER_CASES if "n > p" in case]
 CASES = pytest.mark.parametrize("case", SOLVER_CASES, ids=", ".join)
 

@@ -10,11 +10,19 @@ from .base import Result, Solver, Status, Step, minimize
 from .lbfgs import LBFGS
 from .newton_cg import NewtonCG
 from .newton_cholesky import Direct, NewtonCholesky
+from .newton_sketch import NewtonSketch
+from .osgm import OSGM
 from .pcg import PCG, NystromPCG
+from .progressive_lbfgs import ProgressiveLBFGS
+from .r_ssn import RSSN
 from .sketchy_katyusha import SketchyKatyusha
 from .sketchy_saga import SketchySAGA
 from .sketchy_sgd import SketchySGD
 from .sketchy_svrg import SketchySVRG
+from .slbfgs import SLBFGS
+from .subsampled_newton import SubsampledNewtonMethod
+from .subspace_newton import SubspaceNewton
+from .svrn import SVRN
 
 _CLASSES = (
     Direct,
@@ -27,6 +35,14 @@ _CLASSES = (
     SketchySAGA,
     SketchyKatyusha,
     LBFGS,
+    SubsampledNewtonMethod,
+    RSSN,
+    NewtonSketch,
+    SVRN,
+    SLBFGS,
+    ProgressiveLBFGS,
+    SubspaceNewton,
+    OSGM,
 )
 
 SOLVERS = {solver.name: solver for solver in _CLASSES}
@@ -34,12 +50,18 @@ SOLVERS = {solver.name: solver for solver in _CLASSES}
 
 __all__ = [
     "LBFGS",
+    "OSGM",
     "PCG",
+    "RSSN",
+    "SLBFGS",
     "SOLVERS",
+    "SVRN",
     "Direct",
     "NewtonCG",
     "NewtonCholesky",
+    "NewtonSketch",
     "NystromPCG",
+    "ProgressiveLBFGS",
     "Result",
     "SketchyKatyusha",
     "SketchySAGA",
@@ -48,6 +70,8 @@ __all__ = [
     "Solver",
     "Status",
     "Step",
+    "SubsampledNewtonMethod",
+    "SubspaceNewton",
     "minimize",
     "resolve_solver",
 ]

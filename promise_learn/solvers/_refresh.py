@@ -136,9 +136,9 @@ class Curvature:
         self.ridge = penalty if penalty.ndim == 1 else f.xp.max(penalty, axis=1)
         self.builds, self._next, self.passes = 0, 0, 0.0
 
-    def update(self, point, epoch):
-        """Rebuild at the point if that is due."""
-        if epoch >= self._next:
+    def update(self, point, epoch, anew=False):
+        """Rebuild at the point if that is due, or asked for."""
+        if anew or epoch >= self._next:
             self._build(point)
             self._next = epoch + self._interval()
 

@@ -103,9 +103,9 @@ class StochasticRun:
         self.penalty = f.ridge(f.zeros() + 1)
         self.X, self.row_bytes = _view(f.design)
 
-    def refresh(self):
-        """Rebuild P if that is due; false where no step is small enough."""
-        self.curvature.update(self.point, self.epoch)
+    def refresh(self, anew=False):
+        """Rebuild P if that is due or asked; false where no step is small enough."""
+        self.curvature.update(self.point, self.epoch, anew)
         self.epoch += 1
         return self.factor > SMALLEST_FACTOR
 

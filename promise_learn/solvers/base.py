@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .newton import suboptimality
+from .theory import Theory
 
 MARGIN = 0.9  # the decrement may be this much short of the gap: exact to first order
 ROUNDING = 1e-24  # margins round to some eps, and the gap is quadratic in them
@@ -95,12 +96,19 @@ class Solver(BaseEstimator):
     yields_start : bool
         Whether the first `Step` is a start, which is no iteration yet: it is recorded
         only where it ends the run.
+    stochastic : bool
+        Whether gradients stay random to the end. Such a solver is made for moderate
+        accuracy on more rows than columns, and the common tests ask for no more.
+    theory : Theory
+        Sample sizes, rate and source; doc/methods.md is made of it.
     """
 
     name: str = ""
     default_max_iter: int = 1000
     uses_preconditioner: bool = False
     yields_start: bool = False
+    stochastic: bool = False
+    theory: Theory
 
     def check(self, f):
         """Raise ValueError where the solver cannot treat the objective f."""

@@ -7,6 +7,7 @@ import numpy as np
 from .._arrays import as_numpy, like
 from ._handoff import generated
 from .base import Solver, Step
+from .theory import Theory
 
 WINDOW = 5
 
@@ -32,6 +33,13 @@ class LBFGS(Solver):
     memory: int = 10
 
     name = "lbfgs"
+    theory = Theory(
+        "full",
+        "none",
+        False,
+        "linear",
+        "Byrd et al. (1995)",
+    )
     default_max_iter = 15000
 
     def iterate(self, f, w, rng):

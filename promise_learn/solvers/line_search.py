@@ -41,14 +41,14 @@ def advance(f, point, d):
     settled = abs(slope) <= NEAR * abs(point.value)
     if decreased and (settled or abs(end) <= 0.5 * abs(slope)):
         return trial, 1.0
-    t = _stationary(point.slope_towards(trial), slope, end)
+    t = stationary(point.slope_towards(trial), slope, end)
     if decreased and abs(t - 1.0) <= 0.1:
         return trial, 1.0
     trial = f.expand(point.w + t * d)
     return (trial, t) if trial.value <= point.value + noise else (None, 0.0)
 
 
-def _stationary(derivative, slope, end, trials=40):
+def stationary(derivative, slope, end, trials=40):
     """Step t > 0 at which a convex function's derivative has fallen tenfold.
 
     ``slope`` < 0 is its derivative at 0, ``end`` that at 1. Regula falsi inside a

@@ -11,6 +11,7 @@ from .base import Solver, Step
 from .growing import STEPS, growing_samples
 from .line_search import advance
 from .sketch import curvature_inverse, may_be_poor
+from .theory import Theory
 
 TINY = 1e-300
 FAR = 1e-3
@@ -53,6 +54,13 @@ class NewtonCG(Solver):
     max_cg: int = 500
 
     name = "newton-cg"
+    theory = Theory(
+        "full",
+        "full",
+        True,
+        "superlinear",
+        "Nocedal and Wright (2006), algorithm 7.1",
+    )
     default_max_iter = 200
     yields_start = True
     uses_preconditioner = True

@@ -10,6 +10,7 @@ from .base import Solver, Step
 from .growing import STEPS, growing_samples
 from .line_search import advance
 from .newton import HessianFactor
+from .theory import Theory
 
 SMALL_HESSIAN = 1e7
 STALE = 4.0
@@ -40,6 +41,13 @@ class NewtonCholesky(Solver):
     memory_limit: float = 4e9
 
     name = "newton-cholesky"
+    theory = Theory(
+        "full",
+        "full",
+        True,
+        "quadratic",
+        "Boyd and Vandenberghe (2004), algorithm 9.5",
+    )
     default_max_iter = 200
     yields_start = True
 
@@ -140,6 +148,13 @@ class Direct(NewtonCholesky):
     """
 
     name = "direct"
+    theory = Theory(
+        "full",
+        "full",
+        True,
+        "exact",
+        "Golub and Van Loan, section 5.3",
+    )
     default_max_iter = 20
 
     def check(self, f):

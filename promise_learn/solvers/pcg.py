@@ -6,6 +6,7 @@ from typing import Any
 from ..linalg.cg import pcg
 from .base import Solver, Step
 from .sketch import curvature_inverse, may_be_poor
+from .theory import Theory
 
 RESTART = 1e-10
 
@@ -40,6 +41,13 @@ class PCG(Solver):
     preconditioner: Any = "auto"
 
     name = "pcg"
+    theory = Theory(
+        "full",
+        "full",
+        True,
+        "linear",
+        "Golub and Van Loan, algorithm 11.5.1",
+    )
     default_max_iter = 20000
     uses_preconditioner = True
 
@@ -100,3 +108,10 @@ class NystromPCG(PCG):
     preconditioner: Any = "nystrom"
 
     name = "nystrom-pcg"
+    theory = Theory(
+        "full",
+        "full",
+        True,
+        "fast linear",
+        "Frangella, Tropp and Udell (2023), algorithm 5.2",
+    )

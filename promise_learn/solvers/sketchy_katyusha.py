@@ -5,6 +5,7 @@ from math import sqrt
 
 from ..kernels.rows import adjoint, apply, dot, slope
 from ._stochastic import StochasticRun, StochasticSolver
+from .theory import Theory
 
 
 def katyusha_epoch(
@@ -74,6 +75,14 @@ class SketchyKatyusha(StochasticSolver):
     snapshots: int = 2
 
     name = "sketchy-katyusha"
+    stochastic = True
+    theory = Theory(
+        "tau*",
+        "O~(d)",
+        True,
+        "fast linear",
+        "PROMISE (Frangella et al., 2024), SketchyKatyusha",
+    )
 
     def iterate(self, f, w, rng):
         """Yield a `Step` after every epoch, at its last snapshot."""

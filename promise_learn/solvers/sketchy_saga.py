@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ..kernels.rows import adjoint, apply, dot, slope
 from ._stochastic import StochasticRun, StochasticSolver
+from .theory import Theory
 
 
 def saga_epoch(
@@ -60,6 +61,14 @@ class SketchySAGA(StochasticSolver):
     """
 
     name = "sketchy-saga"
+    stochastic = True
+    theory = Theory(
+        "tau*",
+        "O~(d)",
+        True,
+        "fast linear",
+        "PROMISE (Frangella et al., 2024), SketchySAGA",
+    )
 
     def iterate(self, f, w, rng):
         """Yield a `Step` after every epoch."""

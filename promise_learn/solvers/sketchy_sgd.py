@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ..kernels.rows import adjoint, apply, dot, slope
 from ._stochastic import StochasticRun, StochasticSolver
+from .theory import Theory
 
 
 def sgd_epoch(
@@ -60,6 +61,14 @@ class SketchySGD(StochasticSolver):
     steady: float = 10
 
     name = "sketchy-sgd"
+    stochastic = True
+    theory = Theory(
+        "tau*",
+        "O~(d)",
+        True,
+        "none",
+        "SketchySGD (Frangella et al., 2024)",
+    )
 
     def iterate(self, f, w, rng):
         """Yield a `Step` after every epoch, at the average."""

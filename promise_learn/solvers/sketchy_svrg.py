@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ..kernels.rows import adjoint, apply, dot, slope
 from ._stochastic import StochasticRun, StochasticSolver
+from .theory import Theory
 
 
 def svrg_epoch(
@@ -54,6 +55,14 @@ class SketchySVRG(StochasticSolver):
     """
 
     name = "sketchy-svrg"
+    stochastic = True
+    theory = Theory(
+        "tau*",
+        "O~(d)",
+        True,
+        "fast linear",
+        "PROMISE (Frangella et al., 2024), SketchySVRG",
+    )
 
     def iterate(self, f, w, rng):
         """Yield a `Step` after every epoch, at its last iterate."""
