@@ -137,8 +137,8 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         error; or products of random signs and Hadamard matrices (structured orthogonal
         random features), which cost log(n_features) a feature instead of n_features.
     scale : {"kernel", "paper"}, default="kernel"
-        "paper" divides W by sqrt(m), takes c = 1 for the rectifier, and gamma = 0.5 for
-        "scale", as the experiments of PROMISE do.
+        "paper" divides W by sqrt(m), takes c = 1 for the arc-cosine kernel, and gamma =
+        0.5 for "scale", as the experiments of PROMISE do.
     random_state : int, RandomState, Generator or None, default=None
 
     Attributes
@@ -166,7 +166,7 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     >>> from sklearn.pipeline import make_pipeline
     >>> from promise_learn import RandomFeatures, Ridge
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = make_pipeline(RandomFeatures(300, random_state=0), Ridge(alpha=0.1))
+    >>> model = make_pipeline(RandomFeatures(300, random_state=0), Ridge(alpha=1.0))
     >>> round(model.fit(X, y).score(X, y), 1)
     0.6
     """
@@ -280,7 +280,7 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, _Features, Ridge
         Penalty, one for all targets or one each; not negative.
     fit_intercept : bool, default=True
     memory : float or "auto", default="auto"
-        Bytes beside X and y that a fit may take; "auto" is a sixteenth of the memory
+        Bytes beside X and y that a fit may take; "auto" is a tenth of the memory
         available. Features are stored where that fits, with the solver's factor.
     cache : str or joblib.Memory, default=None
         Folder that keeps Gram matrices, the costly part of a fit, as `Pipeline` keeps
@@ -317,7 +317,7 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, _Features, Ridge
     >>> from sklearn.datasets import load_diabetes
     >>> from promise_learn import RandomFeaturesRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = RandomFeaturesRegressor(300, alpha=0.1, random_state=0)
+    >>> model = RandomFeaturesRegressor(300, alpha=1.0, random_state=0)
     >>> round(model.fit(X, y).score(X, y), 1)
     0.6
     """
@@ -449,7 +449,7 @@ class RandomFeaturesClassifier(_Features, LogisticBase, RidgeBase):
         Factors of the sample weights by class; "balanced" gives all classes the same
         total weight.
     memory : float or "auto", default="auto"
-        Bytes beside X and y that a fit may take; "auto" is a sixteenth of the memory
+        Bytes beside X and y that a fit may take; "auto" is a tenth of the memory
         available.
     cache : str or joblib.Memory, default=None
         Folder that keeps Gram matrices, as in `RandomFeaturesRegressor`; of use for the
@@ -485,8 +485,8 @@ class RandomFeaturesClassifier(_Features, LogisticBase, RidgeBase):
     >>> from promise_learn import RandomFeaturesClassifier
     >>> X, y = load_iris(return_X_y=True)
     >>> model = RandomFeaturesClassifier(200, random_state=0).fit(X, y)
-    >>> round(model.score(X, y), 2)
-    0.97
+    >>> round(model.score(X, y), 1)
+    1.0
     """
 
     def __init__(

@@ -172,7 +172,7 @@ def verbs(rows, d, y):
 @pytest.fixture
 def two_cores(monkeypatch):
     """Two threads also on a machine of one core."""
-    monkeypatch.setattr(_threads, "_cores", lambda: 2)
+    monkeypatch.setattr(_threads, "cores", lambda: 2)
     monkeypatch.setattr(_threads, "_numba_limit", lambda: 2)
 
 

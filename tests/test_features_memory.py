@@ -125,7 +125,7 @@ def test_a_cache_serves_every_penalty(
 def test_coefficients_do_not_depend_on_the_number_of_threads(
     task, generated, monkeypatch
 ):
-    monkeypatch.setattr(_threads, "_cores", lambda: 2)
+    monkeypatch.setattr(_threads, "cores", lambda: 2)
     monkeypatch.setattr(_threads, "_numba_limit", lambda: 2)
     X, y, make = problem(task, 6000)
     settings = MAP | {"n_components": 150, "tol": 1e-4}

@@ -17,7 +17,7 @@ from .rows import Rows
 BUFFER_BYTES = 2**22
 LEAST_BLOCK, LARGEST_BLOCK = 16, 256
 PARTS = 16
-FACTOR_BYTES = 8  # an entry of the Gram matrix in single precision, sample, buffers
+FACTOR_BYTES = 6  # an entry of the Gram matrix in single precision, sample, buffers
 SHARE = 0.25  # of the budget, that the features of a row sample may take
 
 

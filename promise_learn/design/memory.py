@@ -4,7 +4,7 @@ from .._arrays import device, is_cupy, is_numpy
 from .compiled import DenseRows
 from .features import PARTS, FeatureRows, block_rows
 
-SHARE = 1 / 16
+SHARE = 1 / 10
 """Share of the available memory that ``memory="auto"`` stands for."""
 
 VECTORS, MARGINS = 12, 8  # arrays of the size of coefficients and margins in a fit
@@ -57,7 +57,7 @@ def working_bytes(n_rows, feature_map, n_columns):
 
     m = feature_map.n_components
     # of the machine, not of the limit now: samples, and so results, follow the budget
-    threads = min(PARTS, _threads._cores())
+    threads = min(PARTS, _threads.cores())
     buffers = threads * block_rows(feature_map) * m
     vectors = VECTORS * m + MARGINS * n_rows + PARTS * m
     return feature_map.nbytes + buffers * feature_map.itemsize + 8 * vectors * n_columns

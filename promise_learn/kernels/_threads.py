@@ -20,7 +20,7 @@ WORK_PER_PART = 1_000_000
 
 
 @lru_cache(maxsize=1)
-def _cores():
+def cores():
     from joblib import cpu_count  # knows the quotas of containers
 
     return cpu_count()
@@ -49,7 +49,7 @@ def _numba_limit():
 def thread_limit():
     """Threads that the cores, Numba, BLAS and OpenMP (threadpoolctl) allow now."""
     limits = [library.num_threads for library in _controller().lib_controllers]
-    return min(filter(None, [_cores(), _numba_limit(), *limits]))
+    return min(filter(None, [cores(), _numba_limit(), *limits]))
 
 
 @lru_cache(maxsize=1)

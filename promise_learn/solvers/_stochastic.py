@@ -78,7 +78,7 @@ class StochasticRun:
 
     An epoch is undone if it ends above the best value seen by more than 1 %, or by more
     than the last five epochs gained: the run goes back to the best point with half the
-    step (a sixteenth where the value is not finite). The factor of the step grows by
+    step (a tenth where the value is not finite). The factor of the step grows by
     1.2 after every third good epoch in a row, up to 1.
 
     Attributes
