@@ -7,7 +7,7 @@ import numpy as np
 from .._arrays import column, is_sparse, take
 from ..design import Design
 from ..objective import Expansion, Objective
-from ._subsampled import NewtonSystem, check_rows
+from ._subsampled import NewtonSystem
 from .base import Solver, Step
 from .line_search import stationary
 from .theory import Theory
@@ -44,6 +44,7 @@ class SubspaceNewton(Solver):
 
     name = "subspace-newton"
     default_max_iter = 5000
+    visits_rows = True
     theory = Theory(
         "full, random coordinates",
         "full, random coordinates",
@@ -51,10 +52,6 @@ class SubspaceNewton(Solver):
         "linear",
         "Gower et al. (2019), algorithm 1",
     )
-
-    def check(self, f):
-        """Refuse rows that are not stored."""
-        check_rows(self, f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` after every step."""
