@@ -24,7 +24,8 @@ class SVRN(Solver):
               + \nabla F(\tilde w) \big) .
 
     A sweep that raises F is undone, halves the step, and a subsampled Newton step
-    follows; where that does not lower F either, the rows of H double. With all rows in both batches and a unit step this is Newton's method.
+    follows; where that does not lower F either, the rows of H double. With all rows in
+    both batches and a unit step this is Newton's method.
 
     Parameters
     ----------
