@@ -84,13 +84,13 @@ class _Columns:
 
     def __init__(self, f):
         self.f, X = f, f.design.rows.X
-        self.X = X.tocsc() if is_sparse(X) else X
+        self.columns = X.T.tocsr() if is_sparse(X) else X.T
 
     def expand(self, chosen, eta, w):
         """Expansion in the chosen columns and the intercept, and how to spread d."""
         f, p = self.f, self.f.design.rows.shape[1]
-        X, sparse = self.X, is_sparse(self.X)
-        X = X[:, chosen].tocsr() if sparse else take(X.T, chosen).T
+        X = take(self.columns, chosen).T
+        X = X.tocsr() if is_sparse(X) else X
         shift, scale = f.design.shift, f.design.scale
         shift = None if shift is None else take(shift, chosen)
         scale = None if scale is None else take(scale, chosen)
