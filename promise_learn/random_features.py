@@ -100,7 +100,8 @@ def _variance(X):
     first = float(xp.mean(X[0, :]))
     total = squares = 0.0
     for lo in range(0, n, VARIANCE_ROWS):
-        Z = xp.astype(X[lo : lo + VARIANCE_ROWS, :], xp.float64) - first
+        hi = min(n, lo + VARIANCE_ROWS)
+        Z = xp.astype(X[lo:hi, :], xp.float64) - first
         total, squares = total + float(xp.sum(Z)), squares + float(xp.sum(Z * Z))
     return max(squares / (n * d) - (total / (n * d)) ** 2, 0.0)
 

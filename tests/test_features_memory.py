@@ -7,13 +7,14 @@ import joblib
 import numpy as np
 import pytest
 from _cases import store
-from _features import MAP, data, room
-from numpy.testing import assert_allclose
+from _features import MAP, SAMPLING, data, room
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 
 from promise_learn import RandomFeaturesClassifier, RandomFeaturesRegressor
 from promise_learn.design import compiled, features
-from promise_learn.solvers import SOLVERS
+from promise_learn.kernels import _threads
 
 # ------------------------------------------------------------------ memory
 
@@ -40,12 +41,12 @@ def test_memory_too_small_for_any_fit(make, storage, monkeypatch):
     assert not model.stored_
 
 
-@pytest.mark.parametrize("name", [n for n, s in SOLVERS.items() if s.visits_rows])
+@pytest.mark.parametrize("name", SAMPLING)
 @pytest.mark.parametrize("make", [RandomFeaturesRegressor, RandomFeaturesClassifier])
-def test_stochastic_solvers_need_stored_features(make, name):
-    X, Y, _ = data()
+def test_solvers_that_sample_need_stored_features(make, name):
+    X, Y, _ = data(400)
     y = Y[:, 0] if make is RandomFeaturesRegressor else Y[:, 0] > 0
-    model = make(**MAP, solver=name, memory=room(X), tol=1e-3)
+    model = make(**MAP, solver=name, memory=room(X), tol=1e-2)
     with pytest.raises(ValueError, match="memory") as error:
         model.fit(X, y)
     assert len(str(error.value)) > 40
@@ -53,7 +54,16 @@ def test_stochastic_solvers_need_stored_features(make, name):
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.set_params(memory="auto").fit(X, y)
     assert model.stored_
-    assert model.score(X, y) > 0.5
+    assert model.score(X, y) > 0.3
+
+
+def problem(task, n):
+    """X, y and the estimator of a task."""
+    X, Y, _ = data(n)
+    if task in ("ridge", "targets"):
+        return X, Y if task == "targets" else Y[:, 0], RandomFeaturesRegressor
+    y = Y[:, 0] > 0.2 if task == "binary" else Y.argmax(axis=1)
+    return X, y, RandomFeaturesClassifier
 
 
 @pytest.fixture
@@ -70,6 +80,7 @@ def grams(monkeypatch):
     return formed
 
 
+@pytest.mark.filterwarnings("ignore:Persisting input arguments")  # on a busy machine
 @pytest.mark.parametrize("solver", ["auto", "direct", "pcg"])
 @pytest.mark.parametrize("as_folder", [True, False])
 @pytest.mark.parametrize("generated", [False, True])
@@ -106,6 +117,32 @@ def test_a_cache_serves_every_penalty(
     assert len(grams) > before
 
 
+# ------------------------------------------------------------------ threads
+
+
+@pytest.mark.parametrize("generated", [False, True])
+@pytest.mark.parametrize("task", ["ridge", "targets", "binary", "multinomial"])
+def test_coefficients_do_not_depend_on_the_number_of_threads(
+    task, generated, monkeypatch
+):
+    monkeypatch.setattr(_threads, "_cores", lambda: 2)
+    monkeypatch.setattr(_threads, "_numba_limit", lambda: 2)
+    X, y, make = problem(task, 6000)
+    settings = MAP | {"n_components": 150, "tol": 1e-4}
+    model, coefs = make(**settings, memory=2e6 if generated else 1e9), []
+    for limit in (1, 2):
+        with threadpool_limits(limit):
+            assert _threads.thread_limit() == limit
+            model.fit(X, y)
+            assert model.stored_ != generated
+            coefs.append((model.coef_, model.intercept_, model.predict(X)))
+    for alone, both in zip(*coefs, strict=True):
+        if task in ("ridge", "binary"):
+            assert_array_equal(alone, both)
+        else:  # products of several columns are sums of BLAS, rounded to float32
+            assert_allclose(alone, both, 0, 1e-4 * np.abs(both).max())
+
+
 # ------------------------------------------------------------------ the peak
 
 
@@ -122,14 +159,11 @@ def peak(model, X, y):
 @pytest.mark.parametrize("storage", ["C", "csr_array"])
 @pytest.mark.parametrize("task", ["ridge", "targets", "binary", "multinomial"])
 def test_a_fit_takes_no_more_memory_than_it_may(task, storage):
-    """Stored features would take six times that."""
-    X, Y, _ = data(20_000)
-    y = {"ridge": Y[:, 0], "targets": Y, "binary": Y[:, 0] > 0.2}.get(task)
-    y = Y.argmax(axis=1) if y is None else y
-    make = RandomFeaturesRegressor if y.dtype == float else RandomFeaturesClassifier
-    memory = 4 * 20_000 * 1000 / 6
-    settings = MAP | {"n_components": 1000, "tol": 1e-3, "memory": memory}
-    model = make(**settings)
+    """Stored features would take five times that."""
+    n = 10_000 if task == "multinomial" else 20_000
+    X, y, make = problem(task, n)
+    memory = 4 * n * 1000 / 5
+    model = make(**MAP | {"n_components": 1000, "tol": 1e-3, "memory": memory})
     top = peak(model, store(X, storage), y)
     assert not model.stored_
     assert top < memory

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from _cases import SPARSE, store
-from _features import MAP, SINGLE, STOCHASTIC, M, N, data, features_of, room
+from _features import BATCH, MAP, SINGLE, M, N, data, features_of, room
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.model_selection import GridSearchCV
@@ -20,7 +20,6 @@ from promise_learn import (
     RidgeClassifier,
 )
 from promise_learn.design.memory import working_bytes
-from promise_learn.solvers import SOLVERS
 
 # ------------------------------------------------------------------ regression
 
@@ -47,28 +46,27 @@ def test_regressor_is_ridge_on_the_features(
     reference.fit(X, y, ridge__sample_weight=s)
     assert model.coef_.shape == reference[-1].coef_.shape
     assert np.shape(model.intercept_) == np.shape(reference[-1].intercept_)
-    assert_allclose(model.predict(store(X, storage)), reference.predict(X), 0, SINGLE)
+    # a gap of 1e-10 is 1e-5 of the targets, and a few of it in the worst row
+    atol = 1e-4 if np.ndim(alpha) else SINGLE
+    assert_allclose(model.predict(store(X, storage)), reference.predict(X), 0, atol)
     W, b = ridge_optimum(features_of(X), y, alpha, s, intercept)
     expected = features_of(X) @ W.T + b
-    assert_allclose(model.predict(X).reshape(N, -1), expected, 0, SINGLE)
+    assert_allclose(model.predict(X).reshape(N, -1), expected, 0, atol)
 
 
-@pytest.mark.parametrize("name", [name for name in SOLVERS if name not in STOCHASTIC])
+@pytest.mark.parametrize("name", BATCH)
 @pytest.mark.parametrize("generated", [False, True])
 def test_every_batch_solver(name, generated):
-    if generated and SOLVERS[name].visits_rows:
-        pytest.skip(
-            "visits rows, which must be stored: see the test of stochastic ones"
-        )
     X, Y, s = data()
     memory = room(X) if generated else "auto"
-    model = RandomFeaturesRegressor(**MAP, solver=name, tol=1e-10, memory=memory)
+    tol = 1e-6 if name == "osgm" else 1e-10  # a first-order method
+    model = RandomFeaturesRegressor(**MAP, solver=name, tol=tol, memory=memory)
     model.fit(X, Y[:, 0], s)
     assert model.stored_ != generated
     W, b = ridge_optimum(features_of(X), Y[:, 0], 1.0, s)
-    # a gap of 1e-10 is 1e-5 in the predictions
+    # a gap is the square of one in the predictions, of which the worst row has a few
     expected = (features_of(X) @ W.T + b)[:, 0]
-    assert_allclose(model.predict(X), expected, 0, 2e-4)
+    assert_allclose(model.predict(X), expected, 0, 20 * tol**0.5)
 
 
 @pytest.mark.parametrize("make", [RandomFeaturesRegressor, RandomFeaturesClassifier])

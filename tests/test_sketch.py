@@ -1,17 +1,20 @@
 """Preconditioners of a whole Hessian: what they are, and how well they do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from _cases import half_empty, problem
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from promise_learn.design import Design
+from promise_learn.design import Design, FeatureRows, draw_map
 from promise_learn.linalg.cg import pcg
 from promise_learn.linalg.gram import row_gram
-from promise_learn.losses import Logistic, SquaredError
+from promise_learn.losses import Logistic, Multinomial, SquaredError
 from promise_learn.objective import Objective
 from promise_learn.solvers import newton, sketch
-from promise_learn.solvers.newton import jacobi
+from promise_learn.solvers.newton import HessianFactor, jacobi
 
 
 def counts(n=400, p=3000, scale=None):
@@ -138,3 +141,114 @@ def test_sample_where_all_curvature_has_underflowed():
     point._curvature[:] = 0.0
     inverse, _ = sketch.sampled_factor(point, 20 * f.dim, np.random.default_rng(0))
     assert np.isfinite(inverse(point.gradient)).all()
+
+
+# ------------------------------------------------------------------ effective dimension
+
+
+@pytest.fixture(scope="module")
+def decaying():
+    """Independent columns whose variances fall as 1 / j^2."""
+    n, p = 20_000, 2100
+    X = np.random.default_rng(0).standard_normal((n, p), dtype=np.float32)
+    X /= np.arange(1, p + 1, dtype=np.float32)
+    return X, np.arange(1, p + 1) ** -2.0
+
+
+@pytest.mark.parametrize("loss", [SquaredError(), Logistic()])
+@pytest.mark.parametrize("penalty", [1e-3, 1e-5, 1e-7])
+def test_effective_dimension_of_a_decaying_spectrum(decaying, loss, penalty):
+    """The trace for the covariance of the columns, from which n = 10 p rows differ
+    little."""
+    X, variances = decaying
+    f = objective(X, loss, penalty * len(X))
+    H = variances * loss.max_curvature
+    expected = 1.0 + np.sum(H / (H + penalty))
+    assert 10 < expected < 2000
+    assert expected / 2 < f.effective_dimension < 2 * expected
+
+
+@pytest.mark.parametrize("n", [20_000, 3000])
+def test_effective_dimension_is_that_of_columns_where_it_is_not_estimated(n):
+    X = np.broadcast_to(np.float32(1), (n, 2100))
+    assert objective(X[:, :50], Logistic()).effective_dimension == 51
+    sparse_X = sparse.csr_array((n, 2100))
+    assert objective(sparse_X, Logistic()).effective_dimension == 2101
+    if n < 4000:
+        assert objective(X, Logistic()).effective_dimension == 2101
+    f = objective(X, SquaredError())
+    several = (f.penalty[:, None] * np.ones(2), (2101, 2))
+    f = Objective(f.design, np.stack([f.y] * 2, 1), f.loss, f.weights, *several)
+    f.penalty[0, 1] *= 2
+    assert f.effective_dimension == 2101
+
+
+# ------------------------------------------------------------------ one for all classes
+
+
+def multinomial(n=200, p=8, K=3):
+    """Dense reference, a point, and zero-sum blocks of the shape of w."""
+    rng, X = np.random.default_rng(0), half_empty(n, p)
+    reference = problem("multinomial", X, 1e-2)
+    f = reference.objective()
+    w = rng.standard_normal(f.shape) / 30
+    blocks = rng.standard_normal((5, *f.shape))
+    return reference, f.expand(w), blocks - blocks.mean(axis=2, keepdims=True)
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_shared_factor_is_that_of_the_mean_curvature(single):
+    reference, point, blocks = multinomial()
+    f, Z, s = point.objective, reference.Z, reference.s
+    eta = Z @ point.w
+    P = np.exp(eta) / np.exp(eta).sum(axis=1, keepdims=True)
+    curvature = s[:, None] * P * (1 - P)
+    extra = np.linspace(0, 1e-2, f.dim)
+    H = Z.T @ (curvature.mean(axis=1)[:, None] * Z) + np.diag(f.penalty + extra)
+    unit = np.sqrt(np.diag(H)) if single else None
+    factor = HessianFactor(point, extra, unit, shared=True)
+    shares = curvature.sum(axis=0) / curvature.sum(axis=0).mean()
+    solved = np.stack([factor.solve(g) for g in blocks])
+    expected = np.linalg.solve(H, blocks) / shares
+    expected -= expected.mean(axis=2, keepdims=True)
+    rtol = 1e-4 if single else 1e-10  # single precision, times the condition number
+    assert_allclose(solved, expected, 0, rtol * np.abs(expected).max())
+    assert_allclose(solved.sum(axis=2), 0, 0, 1e-12 * np.abs(solved).max())
+    inner = np.einsum("ajk,bjk->ab", blocks, solved)
+    assert_allclose(inner, inner.T, 0, rtol * np.abs(inner).max())
+    assert np.linalg.eigvalsh(inner + inner.T).min() > 0
+
+
+def test_inner_solve_inverts_the_hessian_of_the_sample():
+    """All classes coupled, to the accuracy it promises in the energy."""
+    reference, point, blocks = multinomial()
+    rows = np.arange(0, 200, 2)
+    sample = point.sample(rows, np.full(100, 2.0))
+    part = dict(Z=reference.Z[rows], y=reference.y[rows], s=2 * reference.s[rows])
+    H = replace(reference, **part).hessian(point.w)
+    solve = sketch.inner_solve(sample, HessianFactor(sample, shared=True).solve)
+    for g in blocks:
+        x, exact = solve(g), np.linalg.lstsq(H, g.ravel(), rcond=1e-13)[0]
+        off = x.ravel() - exact
+        assert off @ H @ off <= 2 * sketch.INNER * (exact @ H @ exact)
+
+
+def test_classes_on_generated_features_are_coupled_in_the_preconditioner():
+    """Three iterations, where one factor for all classes takes eight."""
+    rng, X = np.random.default_rng(0), half_empty(4000, 5) / 10
+    drawn = draw_map(X, 60, "rbf", 0.5, 1, "gaussian", "kernel", rng)
+    rows = FeatureRows(X, drawn, 1e8)
+    s, penalty = np.full(4000, 1 / 4000), np.append(np.full(60, 1e-6), 0.0)
+    y = rng.integers(0, 3, 4000).astype(float)
+    design = Design(rows, rows.means(s), intercept=True)
+    f = Objective(design, y, Multinomial(), s, penalty, (61, 3))
+    w = rng.standard_normal(f.shape)
+    w -= w.mean(axis=1, keepdims=True)
+    point = f.expand(w)
+    inverse, _ = sketch.sampled_factor(point, 4000, np.random.default_rng(0))
+    count = 0
+    for it in pcg(point.product, -point.gradient, inverse, coupled=True):
+        count += 1
+        if it.gap <= 1e-6 * it.decrease:
+            break
+    assert count <= 4

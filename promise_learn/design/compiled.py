@@ -5,6 +5,7 @@ of columns of dense data go to BLAS. Vectors are float64 also for float32 data, 
 are read as they are and never copied to float64.
 """
 
+import math
 from functools import partial
 from itertools import pairwise
 
@@ -14,8 +15,9 @@ from .._arrays import is_numpy, is_sparse, read_only
 from . import rates
 from .rows import Rows, scaled_single
 
-GRAM_BLOCK_BYTES, LEAST_ROWS = 2**24, 512
+GRAM_BLOCK_BYTES, LEAST_ROWS, FEWEST_ROWS = 2**24, 512, 64
 GRAM_PARTS, PRIVATE_BYTES = 16, 2**25
+BLOCK_SHARE = 1 / 16  # of the room of a Gram matrix, that a block of rows may take
 
 
 class CompiledRows(Rows):
@@ -138,7 +140,18 @@ class CompiledRows(Rows):
 
 
 class DenseRows(CompiledRows):
-    """Dense X of either memory order."""
+    """Dense X of either memory order.
+
+    Parameters
+    ----------
+    X : ndarray (n, p)
+    room : float, optional
+        Bytes that a Gram matrix and its making may take.
+    """
+
+    def __init__(self, X, room=math.inf):
+        super().__init__(X)
+        self.room = room
 
     @property
     def kernel_view(self):
@@ -204,10 +217,10 @@ class DenseRows(CompiledRows):
         def fill(lo, hi, out):
             grams.weigh(X, lo, hi, shift, factor, root, out)
 
-        return wide_gram(self.shape[0], len(factor), dtype, fill)
+        return wide_gram(self.shape[0], len(factor), dtype, fill, self.room)
 
 
-def wide_gram(n, dim, dtype, fill):
+def wide_gram(n, dim, dtype, fill, room=math.inf):
     """Lower triangle of Z'Z for rows Z that ``fill(lo, hi, out)`` writes.
 
     Row ranges go to threads of our own, each with BLAS in one thread and a sum of its
@@ -222,6 +235,8 @@ def wide_gram(n, dim, dtype, fill):
         Of Z and the sums.
     fill : callable
         Releases the GIL.
+    room : float, optional
+        Bytes that the matrix and what it is made of may take.
 
     Returns
     -------
@@ -229,9 +244,12 @@ def wide_gram(n, dim, dtype, fill):
     """
     from ..kernels import _threads
 
-    itemsize = np.dtype(dtype).itemsize
-    rows = min(n, max(LEAST_ROWS, GRAM_BLOCK_BYTES // (8 * dim)))
-    parts = min(GRAM_PARTS, PRIVATE_BYTES // (itemsize * dim**2), n // LEAST_ROWS)
+    row, rows = np.dtype(dtype).itemsize * dim, GRAM_BLOCK_BYTES // (8 * dim)
+    rows = min(max(LEAST_ROWS, rows), max(FEWEST_ROWS, BLOCK_SHARE * room / row))
+    rows = int(min(n, rows))
+    private = 2 * row * dim + row * rows  # a sum, a product and a block
+    parts = min(PRIVATE_BYTES // (row * dim), room // private, n // LEAST_ROWS)
+    parts = int(min(GRAM_PARTS, parts))
     if parts < 2:
         return _shared_gram(n, dim, dtype, fill, rows)
     edges = _evenly(0, n, parts).tolist()

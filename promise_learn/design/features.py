@@ -17,7 +17,7 @@ from .rows import Rows
 BUFFER_BYTES = 2**22
 LEAST_BLOCK, LARGEST_BLOCK = 16, 256
 PARTS = 16
-FACTOR_BYTES = 5  # an entry of the Gram matrix in single precision, and buffers
+FACTOR_BYTES = 8  # an entry of the Gram matrix in single precision, sample, buffers
 SHARE = 0.25  # of the budget, that the features of a row sample may take
 
 
@@ -213,7 +213,7 @@ class FeatureRows(Rows):
                 rows = out[a - lo : b - lo]
                 grams.weigh(Z, 0, b - a, shift, factor, root[a:b], rows)
 
-        G = wide_gram(self.shape[0], dim, dtype, fill)
+        G = wide_gram(self.shape[0], dim, dtype, fill, self.budget)
         grams.mirror(G)
         return G
 
@@ -255,7 +255,9 @@ class FeatureRows(Rows):
     def store(self):
         """Storage of the same features in memory."""
         features = self.features()
-        return DenseRows(features) if is_numpy(features) else Rows(features)
+        if not is_numpy(features):
+            return Rows(features)
+        return DenseRows(features, self.budget - self.nbytes)
 
 
 def block_rows(feature_map):

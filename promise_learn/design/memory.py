@@ -56,7 +56,9 @@ def working_bytes(n_rows, feature_map, n_columns):
     from ..kernels import _threads
 
     m = feature_map.n_components
-    buffers = _threads.thread_limit() * block_rows(feature_map) * m
+    # of the machine, not of the limit now: samples, and so results, follow the budget
+    threads = min(PARTS, _threads._cores())
+    buffers = threads * block_rows(feature_map) * m
     vectors = VECTORS * m + MARGINS * n_rows + PARTS * m
     return feature_map.nbytes + buffers * feature_map.itemsize + 8 * vectors * n_columns
 

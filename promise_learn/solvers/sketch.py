@@ -164,7 +164,7 @@ def sampled_factor(point, size, rng):
         sample = point.sample(rows, like(1 / chance[rows], f.weights))
     missing = h - sample.diagonal()
     missing = f.xp.where(missing > 0, missing, f.xp.zeros_like(missing))
-    unit = h + _tiny(f, h) + FLAT * _ridge(f)
+    unit = f.xp.where(h > _tiny(f, h), h, FLAT * _ridge(f) + _tiny(f, h))
     factor = HessianFactor(
         sample, extra=missing, shared=f.coupled, unit=f.xp.sqrt(unit)
     )
@@ -219,7 +219,10 @@ def _largest_rank(f):
 
     That is `SKETCH_BYTES`, or an eighth of X and 150 vectors where that is more.
     """
-    room = max(SKETCH_BYTES, f.design.rows.nbytes / 8 + 150 * 8 * f.dim)
+    rows = f.design.rows
+    room = max(SKETCH_BYTES, rows.nbytes / 8 + 150 * 8 * f.dim)
+    if not rows.stored:
+        room = min(room, rows.budget)
     return min(f.dim, MAX_RANK, max(START_RANK, int(room / (7 * 8 * f.dim))))
 
 
