@@ -244,21 +244,6 @@ class Expansion:
         d = take(self.row_curvature, rows) * (f.n_rows / len(rows))
         return f.design.root(rows, d)
 
-    def class_root(self, rows):
-        """Row block (b K, K dim) whose A'A is the multinomial Hessian of the rows.
-
-        Without the penalty, in class-major order: with Q_i = diag(q) - p q', q the root
-        of the probabilities p of row i, Q_i Q_i' = diag(p) - p p', and the rows are the
-        columns of Q_i kron x_i.
-        """
-        f, xp = self.objective, self.objective.xp
-        P, s = take(self._curvature, rows), take(f.weights, rows)
-        X, K = dense(f.design.root(rows, s)), f.n_columns
-        Q = identity(K, P)[None, :, :] - P[:, None, :]
-        Q = Q * xp.sqrt(P)[:, :, None]
-        block = Q[:, :, :, None] * X[:, None, None, :]
-        return xp.reshape(block, (len(rows) * K, K * f.dim))
-
     def sample(self, rows, factor):
         """Curvature of the given rows, multiplied by factors: the Hessian of a sample.
 

@@ -58,7 +58,6 @@ FILES = {
     "australian": "columns scaled to [-1, 1] here",
     "splice_all": "all 3,175 rows, columns scaled to [-1, 1] here",
     "ijcnn1.tr": "35,000 of its 49,990 training rows",
-    "asu_madelon": "2,600 rows, training and validation",
 }
 """Data sets of the published list that may be at hand, and how ours differ."""
 

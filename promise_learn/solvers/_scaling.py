@@ -7,7 +7,6 @@ from ..linalg.power import largest_eigenvalue
 STEADY = 1e-12
 LARGEST_MOMENTUM, LARGEST_SCALE = 0.9995, 1e10  # as released with HDM
 SAFETY = 1.05  # the power method stops a few per cent below
-RELATIVE = 1e-14  # curvature that counts as none
 
 
 class Scaling:
@@ -84,17 +83,16 @@ class Momentum:
 
 
 def unit_of(point):
-    """Reciprocal root of the Hessian diagonal at a point, the shape of w."""
+    """Reciprocal root of the Hessian diagonal, the shape of w; 1 where that is 0."""
     f, xp = point.objective, point.objective.xp
     every = f.zeros() + 1
     h = point.diagonal()
     h = (h if every.ndim == 1 else h[:, None]) * every + f.ridge(every)
-    top = float(xp.max(h))
-    return 1 / xp.sqrt(xp.where(h > RELATIVE * top, h, top if top > 0 else 1.0))
+    return 1 / xp.sqrt(xp.where(h > 0, h, 1.0))
 
 
 def smoothness(point, unit, rng):
-    """Bound of the Hessian where coordinates are multiplied by the units.
+    """Smoothness L of f where coordinates are multiplied by the units.
 
     Largest curvature of the loss times the largest eigenvalue of the weighted second
     moments, by at most 20 power iterations. Where the curvature of the loss has no

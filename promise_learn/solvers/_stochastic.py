@@ -54,14 +54,11 @@ class StochasticSolver(Solver):
 
     default_max_iter = 500
     uses_preconditioner = True
+    visits_rows = True
 
     def check(self, f):
         """Raise ValueError where a hyper-parameter makes no sense, or rows are gone."""
-        if not f.design.rows.stored:
-            raise ValueError(
-                f"solver={self.name!r} visits rows in random order and needs stored "
-                "features: raise memory, lower n_components, or use solver='auto'."
-            )
+        super().check(f)
         resolve_preconditioner(named(self.preconditioner, "ssn"))
         if self.preset not in ("auto", "paper"):
             raise ValueError(f"preset={self.preset!r}: use 'auto' or 'paper'")

@@ -71,15 +71,6 @@ def subsampled_system(point, size, rng, damping=0.0):
     return NewtonSystem(sample, len(rows) / f.n_rows)
 
 
-def check_rows(solver, f):
-    """Refuse rows that are generated in every pass, for a solver that visits some."""
-    if not f.design.rows.stored:
-        raise ValueError(
-            f"solver={solver.name!r} takes samples of rows or columns and needs stored "
-            "features: raise memory, lower n_components, or use solver='auto'."
-        )
-
-
 def positive(f):
     """Rows that have a weight."""
     return int(np.count_nonzero(as_numpy(f.weights)))

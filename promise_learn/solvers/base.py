@@ -5,7 +5,6 @@ relative suboptimality is small enough, records what happened and returns the be
 iterate seen.
 """
 
-import enum
 import math
 import time
 from dataclasses import dataclass, field
@@ -15,38 +14,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .newton import suboptimality
+from .status import Status
 from .theory import Theory
 
 MARGIN = 0.9  # the decrement may be this much short of the gap: exact to first order
 ROUNDING = 1e-24  # margins round to some eps, and the gap is quadratic in them
-
-
-class Status(enum.Enum):
-    """How a run ended; ``advice`` is the sentence that the warning prints."""
-
-    CONVERGED = "converged"
-    MAX_ITER = "reached max_iter"
-    STAGNATED = "stopped making progress"
-    DIVERGED = "diverged"
-
-    @property
-    def advice(self):
-        """What the user can do."""
-        return _ADVICE[self]
-
-
-_ADVICE = {
-    Status.CONVERGED: "",
-    Status.MAX_ITER: "Increase max_iter, or use solver='auto'.",
-    Status.STAGNATED: (
-        "The rounding error of the data type leaves no further decrease: increase tol, "
-        "use float64 data, or a stronger penalty (larger alpha, smaller C)."
-    ),
-    Status.DIVERGED: (
-        "The last finite iterate is kept. Use solver='auto' or the solver's default "
-        "step size."
-    ),
-}
 
 
 @dataclass
@@ -99,6 +71,8 @@ class Solver(BaseEstimator):
     stochastic : bool
         Whether gradients stay random to the end. Such a solver is made for moderate
         accuracy on more rows than columns, and the common tests ask for no more.
+    visits_rows : bool
+        Whether it takes samples of rows or columns, which must be stored then.
     theory : Theory
         Sample sizes, rate and source; doc/methods.md is made of it.
     """
@@ -108,10 +82,16 @@ class Solver(BaseEstimator):
     uses_preconditioner: bool = False
     yields_start: bool = False
     stochastic: bool = False
+    visits_rows: bool = False
     theory: Theory
 
     def check(self, f):
         """Raise ValueError where the solver cannot treat the objective f."""
+        if self.visits_rows and not f.design.rows.stored:
+            raise ValueError(
+                f"solver={self.name!r} visits rows in random order and needs stored "
+                "features: raise memory, lower n_components, or use solver='auto'."
+            )
 
     def iterate(self, f, w, rng):
         """Yield a `Step` after every pass or iteration, starting at w."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import as_numpy, like, take
+from .._arrays import as_numpy, dense, identity, like, take
 from ..design import Design
 from ..linalg import sparse_sign
 from ..losses import SquaredError
@@ -135,7 +135,7 @@ def sketched_model(point, size, rng, nonzeros=8):
     for lo in range(0, f.n_rows, step):
         rows = np.arange(lo, min(f.n_rows, lo + step))
         if f.coupled:
-            A = point.class_root(rows)
+            A = _class_root(point, rows)
         else:
             A = f.design.root(rows, take(point.row_curvature, rows))
         parts.append(sparse_sign(A, size, rng, nonzeros))
@@ -146,6 +146,21 @@ def sketched_model(point, size, rng, nonzeros=8):
     ones = f.design.rows.zeros((Y.shape[0],)) + 1
     model = Objective(Design(Y), None, SquaredError(), ones, penalty, shape)
     return Expansion(model, None, None, None, None, ones)
+
+
+def _class_root(point, rows):
+    """Row block (b K, K dim) whose A'A is the multinomial Hessian of the rows.
+
+    Without the penalty, in class-major order. With q the root of the probabilities p of
+    row i and Q_i = diag(q) - p q', Q_i Q_i' = diag(p) - p p', so that the rows of the
+    block are the columns of Q_i kron x_i.
+    """
+    f, xp, K = point.objective, point.objective.xp, point.objective.n_columns
+    X = dense(f.design.root(rows, take(f.weights, rows)))
+    P = f.loss.curvature(take(point.eta, rows), take(f.y, rows))
+    Q = (identity(K, P)[None, :, :] - P[:, None, :]) * xp.sqrt(P)[:, :, None]
+    block = Q[:, :, :, None] * X[:, None, None, :]
+    return xp.reshape(block, (len(rows) * K, K * f.dim))
 
 
 def _flat_rows(f):

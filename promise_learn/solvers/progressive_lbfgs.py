@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .._arrays import column
 from ._pairs import Pairs
-from ._subsampled import check_rows, positive, random_batch
+from ._subsampled import positive, random_batch
 from .base import Solver, Step
 from .theory import Theory
 
@@ -61,6 +61,7 @@ class ProgressiveLBFGS(Solver):
 
     name = "progressive-lbfgs"
     default_max_iter = 15000
+    visits_rows = True
     theory = Theory(
         "increasing",
         "increasing",
@@ -68,10 +69,6 @@ class ProgressiveLBFGS(Solver):
         "linear",
         "Bollapragada et al. (2018), algorithm 1",
     )
-
-    def check(self, f):
-        """Refuse rows that are not stored."""
-        check_rows(self, f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` after every step on all rows, and after a pass on fewer."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ._subsampled import check_rows, random_batch, subsampled_system
+from ._subsampled import random_batch, subsampled_system
 from .base import Solver, Step
 from .line_search import advance
 from .theory import Theory
@@ -47,6 +47,7 @@ class RSSN(Solver):
 
     name = "r-ssn"
     default_max_iter = 500
+    visits_rows = True
     theory = Theory(
         "exponentially increasing",
         "exponentially increasing",
@@ -54,10 +55,6 @@ class RSSN(Solver):
         "superlinear",
         "Meng et al. (2020), R-SSN",
     )
-
-    def check(self, f):
-        """Refuse rows that are not stored."""
-        check_rows(self, f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` before every step on all rows, and after a pass on fewer."""
@@ -88,7 +85,7 @@ class RSSN(Solver):
                 yield Step(w, passes=passes, step_size=t, refreshes=refreshes)
             moved, t = advance(batch, point, d)
             passes += batch.n_rows / f.n_rows
-            if moved is None and batch is f:
+            if moved is None and batch is curvature:
                 return
             point = point if moved is None else moved
             w, size, sample = point.w, self.growth * size, self.growth * sample

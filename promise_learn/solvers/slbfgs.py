@@ -6,7 +6,7 @@ from typing import Any
 from ..kernels.rows import adjoint, apply, dot, slope
 from ._pairs import Pairs
 from ._stochastic import StochasticRun, StochasticSolver
-from ._subsampled import check_rows, positive
+from ._subsampled import positive
 from .base import Solver
 from .theory import Theory
 
@@ -77,14 +77,11 @@ class SLBFGS(Solver):
 
     name = "slbfgs"
     default_max_iter = 500
+    visits_rows = True
     stochastic = True
     theory = Theory(
         "constant", "constant", False, "linear", "Moritz et al. (2016), algorithm 1"
     )
-
-    def check(self, f):
-        """Refuse rows that are not stored."""
-        check_rows(self, f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` after every epoch, at its last iterate."""

