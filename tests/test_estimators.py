@@ -459,6 +459,9 @@ def test_public_estimators_are_these():
         "HuberRegressor",
         "LogisticRegression",
         "PoissonRegressor",
+        "RandomFeatures",  # this and the next two have a file of their own
+        "RandomFeaturesClassifier",
+        "RandomFeaturesRegressor",
         "Ridge",
         "RidgeClassifier",
         "SquaredHingeClassifier",
