@@ -34,13 +34,14 @@ def growing_samples(f, w, rng):
     size = max(ROWS_PER_UNKNOWN * unknowns, LEAST_ROWS)
     if f.quadratic or bool(f.xp.any(w != 0)):
         return
-    most = f.n_rows // (8 if f.design.rows.nbytes > LARGE else 3)
-    if not f.design.rows.stored:
-        most = min(most, f.design.rows.storable)
+    rows = f.design.rows
+    most = f.n_rows // (8 if rows.stored and rows.nbytes > LARGE else 3)
+    if not rows.stored:
+        most = min(most, rows.storable)
         size = max(LEAST_ROWS, min(size, most))
     while size <= most:
-        rows = f.sample(size, rng)
-        labels = np.unique(as_numpy(take(f.y, rows)))
+        chosen = f.sample(size, rng)
+        labels = np.unique(as_numpy(take(f.y, chosen)))
         if len(labels) >= (f.n_columns if f.coupled else 2):
-            yield f.subset(rows), min(0.1 * unknowns / size, WORTH)
+            yield f.subset(chosen), min(0.1 * unknowns / size, WORTH)
         size *= GROWTH

@@ -19,7 +19,7 @@ SKETCH_COST = 0.25
 FLOOR = 1e-12
 HEAVY = 0.5
 FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
-INNER, INNER_LIMIT = 1e-2, 30
+INNER, INNER_LIMIT = 0.1, 30
 
 
 def curvature_inverse(specification, point, rng):
