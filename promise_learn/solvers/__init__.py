@@ -1,80 +1,72 @@
 """Solvers by name, and the loop that drives them.
 
-To add a solver: write its file, and add its class to ``_CLASSES``.
+To add a solver: write its file, and add its class to ``_HOME``. A solver's file is
+imported when it is first asked for.
 """
+
+from collections.abc import Mapping
+from importlib import import_module
 
 from sklearn.base import clone
 
 from .auto import choose, choose_preconditioned
 from .base import Result, Solver, Status, Step, minimize
-from .lbfgs import LBFGS
-from .newton_cg import NewtonCG
-from .newton_cholesky import Direct, NewtonCholesky
-from .newton_sketch import NewtonSketch
-from .osgm import OSGM
-from .pcg import PCG, NystromPCG
-from .progressive_lbfgs import ProgressiveLBFGS
-from .r_ssn import RSSN
-from .sketchy_katyusha import SketchyKatyusha
-from .sketchy_saga import SketchySAGA
-from .sketchy_sgd import SketchySGD
-from .sketchy_svrg import SketchySVRG
-from .slbfgs import SLBFGS
-from .subsampled_newton import SubsampledNewtonMethod
-from .subspace_newton import SubspaceNewton
-from .svrn import SVRN
 
-_CLASSES = (
-    Direct,
-    PCG,
-    NystromPCG,
-    NewtonCholesky,
-    NewtonCG,
-    SketchySGD,
-    SketchySVRG,
-    SketchySAGA,
-    SketchyKatyusha,
-    LBFGS,
-    SubsampledNewtonMethod,
-    RSSN,
-    NewtonSketch,
-    SVRN,
-    SLBFGS,
-    ProgressiveLBFGS,
-    SubspaceNewton,
-    OSGM,
-)
+_HOME = {
+    "direct": ("newton_cholesky", "Direct"),
+    "pcg": ("pcg", "PCG"),
+    "nystrom-pcg": ("pcg", "NystromPCG"),
+    "newton-cholesky": ("newton_cholesky", "NewtonCholesky"),
+    "newton-cg": ("newton_cg", "NewtonCG"),
+    "sketchy-sgd": ("sketchy_sgd", "SketchySGD"),
+    "sketchy-svrg": ("sketchy_svrg", "SketchySVRG"),
+    "sketchy-saga": ("sketchy_saga", "SketchySAGA"),
+    "sketchy-katyusha": ("sketchy_katyusha", "SketchyKatyusha"),
+    "lbfgs": ("lbfgs", "LBFGS"),
+    "subsampled-newton": ("subsampled_newton", "SubsampledNewtonMethod"),
+    "r-ssn": ("r_ssn", "RSSN"),
+    "newton-sketch": ("newton_sketch", "NewtonSketch"),
+    "svrn": ("svrn", "SVRN"),
+    "slbfgs": ("slbfgs", "SLBFGS"),
+    "progressive-lbfgs": ("progressive_lbfgs", "ProgressiveLBFGS"),
+    "subspace-newton": ("subspace_newton", "SubspaceNewton"),
+    "osgm": ("osgm", "OSGM"),
+}
 
-SOLVERS = {solver.name: solver for solver in _CLASSES}
+
+class _Solvers(Mapping):
+    """Classes of `_HOME` by name."""
+
+    def __getitem__(self, name):
+        module, solver = _HOME[name]
+        return getattr(import_module(f".{module}", __name__), solver)
+
+    def __iter__(self):
+        return iter(_HOME)
+
+    def __len__(self):
+        return len(_HOME)
+
+
+SOLVERS = _Solvers()
 """Every solver by name; "auto" chooses among them."""
 
-__all__ = [
-    "LBFGS",
-    "OSGM",
-    "PCG",
-    "RSSN",
-    "SLBFGS",
-    "SOLVERS",
-    "SVRN",
-    "Direct",
-    "NewtonCG",
-    "NewtonCholesky",
-    "NewtonSketch",
-    "NystromPCG",
-    "ProgressiveLBFGS",
-    "Result",
-    "SketchyKatyusha",
-    "SketchySAGA",
-    "SketchySGD",
-    "SketchySVRG",
-    "Solver",
-    "Status",
-    "Step",
-    "SubsampledNewtonMethod",
-    "SubspaceNewton",
-    "minimize",
-    "resolve_solver",
-]
+_CLASSES = {solver: module for module, solver in _HOME.values()}
+
+__all__ = ["SOLVERS", "Result", "Solver", "Status", "Step", "minimize"]
+__all__ += ["resolve_solver", *_CLASSES]
+
+
+def __getattr__(name):
+    """Import the class of a solver when it is first asked for (SPEC 1)."""
+    if name not in _CLASSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_CLASSES[name]}", __name__), name)
+
+
+def __dir__():
+    """List the public names, imported or not."""
+    return sorted(__all__)
 
 
 def resolve_solver(solver, preconditioner, f):
