@@ -27,9 +27,11 @@ def test_row_space_problem_has_the_same_values(loss, storage):
     assert row_space.applies(f)
     small, lift, project = row_space.reduced(f)
     assert small.dim <= 13
-    beta = np.random.default_rng(0).standard_normal(small.shape)
+    start = np.random.default_rng(0).standard_normal(f.shape)
+    beta = project(start)
     w = lift(beta)
     assert w.shape == f.shape
+    assert_allclose(f.design.dot(w), f.design.dot(start), 1e-9, 1e-9)
     assert small.value(beta) == pytest.approx(reference.value(w), rel=1e-11)
     assert_allclose(project(w), beta, 1e-9, 1e-9)
     outside = np.linalg.svd(X)[2][-1]

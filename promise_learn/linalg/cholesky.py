@@ -28,7 +28,7 @@ def factor(K, overwrite=False):
         from scipy.linalg import lapack
 
         potrf = lapack.spotrf if K.dtype == np.float32 else lapack.dpotrf
-        with serial_blas() if len(K) in SERIAL else nullcontext():
+        with _threads_for(K):
             upper, lost = potrf(K.T, lower=0, overwrite_a=overwrite)
         if lost:
             return None
@@ -65,9 +65,16 @@ def shifted_inverse(G, boost=1.0):
     for _ in range(N_ATTEMPTS):
         L = cholesky(eye + G / boost)
         if L is not None:
-            return cholesky_inverse(L), boost
+            with _threads_for(L):
+                return cholesky_inverse(L), boost
         boost *= 2
     raise LinAlgError(
         "the preconditioner's matrix has no Cholesky factor: its rows hold values "
         "that are not finite; look for overflow in X or in the coefficients"
     )
+
+
+def _threads_for(K):
+    """Context in which BLAS has as many threads as a factor of this order can use."""
+    small = is_numpy(K) and K.shape[0] in SERIAL
+    return serial_blas() if small else nullcontext()

@@ -11,8 +11,8 @@ DOUBLE = 2  # a factor in double precision has twice the bytes, and copies
 HESSIANS = 3
 CHEAP = 8.0
 CAUTION = 0.6  # rows of high leverage make a sample worse than its estimate
-PRODUCTS = 300
-FLOPS = 1e10
+PRODUCTS = 100
+FLOPS = 2e10
 SECONDS_AN_ENTRY = 5e-9
 SECONDS_A_WORD = 2e-8
 

@@ -1,14 +1,15 @@
 """Fewer rows than columns: the same problem in n unknowns.
 
 The penalty is a multiple of the identity and the minimiser lies in the row space, so
-with Z Z' = V L V' and beta = L^-1/2 V'Z w the objective is that of the n x n design
-V L^1/2, with the same value and the same penalty; w = Z' V L^-1/2 beta.
+with Z Z' = L L' and beta = L^-1 Z w the objective is that of the n x n design L, with
+the same value and the same penalty; w = Z' L^-T beta.
 """
 
 import sys
 
-from .._arrays import cast
+from .._arrays import add_diagonal, cast, namespace, solve_triangular
 from ..design import Design
+from ..linalg.cholesky import factor
 from ..linalg.gram import row_gram
 from ..objective import Objective
 
@@ -25,7 +26,7 @@ def applies(f):
 
 
 def reduced(f):
-    """Return the objective in at most n unknowns, and the maps between the two w.
+    """Return the objective in n unknowns, and the maps between the two w.
 
     Parameters
     ----------
@@ -40,33 +41,38 @@ def reduced(f):
     callable
         ``project(w)`` gives the beta with the same margins, for w in the row space.
     """
-    design, xp = f.design, f.xp
+    design, xp, n = f.design, f.xp, f.n_rows
     rows, p = design.rows, design.rows.shape[1]
-    values, vectors = xp.linalg.eigh(_row_products(design))
-    lost = f.n_rows * sys.float_info.epsilon
-    kept = int(xp.sum(xp.astype(values > lost * values[-1], xp.int64)))
-    kept = max(kept, 1)  # of an X that is zero
-    values, vectors = values[f.n_rows - kept :], vectors[:, f.n_rows - kept :]
-    root = xp.sqrt(xp.where(values > 0, values, 1.0))
-    present = xp.astype(values > 0, xp.float64)
-    small = Design(vectors * (present * root)[None, :], intercept=design.intercept)
-    penalty = xp.concat([f.penalty[:1, ...]] * kept + [f.penalty[p:, ...]], axis=0)
+    L = _root(_row_products(design))
+    small = Design(L, intercept=design.intercept)
+    penalty = xp.concat([f.penalty[:1, ...]] * n + [f.penalty[p:, ...]], axis=0)
     shape = (small.shape[1], *f.shape[1:])
     g = Objective(small, f.y, f.loss, f.weights, penalty, shape)
-    inverse = vectors * (present / root)[None, :]
 
     def lift(beta):
-        w = design.adjoint(inverse @ beta[:kept, ...])
-        return xp.concat([w[:p, ...], beta[kept:, ...]], axis=0)
+        w = design.adjoint(solve_triangular(L, beta[:n, ...], transposed=True))
+        return xp.concat([w[:p, ...], beta[n:, ...]], axis=0)
 
     def project(w):
         u, constant = w[:p, ...], w[p:, ...]
         eta = rows.dot(u)
         if design.shift is not None:
             eta = eta - (design.shift @ u)
-        return xp.concat([inverse.T @ eta, constant], axis=0)
+        return xp.concat([solve_triangular(L, eta), constant], axis=0)
 
     return g, lift, project
+
+
+def _root(K):
+    """Cholesky factor of a semidefinite K, with its rounding errors on the diagonal."""
+    xp, n = namespace(K), K.shape[0]
+    size = float(xp.max(xp.linalg.diagonal(K)))
+    errors = n * sys.float_info.epsilon * size if size > 0 else 1.0
+    while True:
+        L = factor(add_diagonal(K, xp.full_like(K[0, :], errors)), overwrite=True)
+        if L is not None:
+            return L
+        errors *= 10
 
 
 def _row_products(design):
