@@ -82,9 +82,9 @@ def _variance(X):
     else:
         origin = float(xp.mean(X[0, :]))
     total = squares = 0.0
-    step = max(1, VARIANCE_ENTRIES // values.shape[1])
-    for lo in range(0, values.shape[0], step):
-        Z = xp.astype(values[lo : lo + step, :], xp.float64) - origin
+    n, step = values.shape[0], max(1, VARIANCE_ENTRIES // values.shape[1])
+    for lo in range(0, n, step):
+        Z = xp.astype(values[lo : min(n, lo + step), :], xp.float64) - origin
         total, squares = total + float(xp.sum(Z)), squares + float(xp.sum(Z * Z))
     return max(squares / size - (total / size) ** 2, 0.0)
 
