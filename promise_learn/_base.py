@@ -266,4 +266,6 @@ def margins(estimator, X, method):
         feature_map = getattr(estimator, "feature_map_", None)
         if feature_map is None:
             return X @ coef + intercept
-        return cast(FeatureRows(X, feature_map).dot(coef), coef.dtype) + intercept
+        # in the type of X: single precision would depend on the order of its rows
+        scores = FeatureRows(X, feature_map.astype(X.dtype)).dot(coef)
+        return cast(scores, coef.dtype) + intercept

@@ -26,8 +26,7 @@ def data(n=N, d=D, seed=0):
 
 def room(X, m=M, columns=1, factor=1.0):
     """Memory in which features are generated, with a factor, but not stored."""
-    drawn = RandomFeatures(m, gamma=0.1).fit(X).feature_map_.astype(np.dtype("float32"))
-    least = working_bytes(X.shape[0], drawn, columns)
+    least = working_bytes(X, m, "orthogonal", columns)
     assert factor * 20 * m**2 < 4 * X.shape[0] * m
     return least + factor * 20 * m**2 + 1
 

@@ -11,7 +11,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from promise_learn._arrays import as_numpy, is_sparse
-from promise_learn.design import Design, compiled
+from promise_learn.design import Design, compiled, wide_gram
 from promise_learn.design.rows import Rows
 from promise_learn.losses import Logistic, Multinomial, SquaredError
 from promise_learn.testing import check_design, design_matrix
@@ -195,9 +195,9 @@ def test_constant_column_is_zero_once_it_is_centred(level, rows):
 @pytest.mark.parametrize("room", [2**25, 1], ids=["own threads", "threads of BLAS"])
 @pytest.mark.parametrize("storage", ["C", "F"])
 def test_wide_gram_is_summed_over_blocks_of_rows(storage, room, monkeypatch):
-    monkeypatch.setattr(compiled, "GRAM_BLOCK_BYTES", 1)
-    monkeypatch.setattr(compiled, "PRIVATE_BYTES", room)
-    n, p = 5 * compiled.LEAST_ROWS + 10, 140
+    monkeypatch.setattr(wide_gram, "GRAM_BLOCK_BYTES", 1)
+    monkeypatch.setattr(wide_gram, "PRIVATE_BYTES", room)
+    n, p = 5 * wide_gram.LEAST_ROWS + 10, 140
     X, d = store(half_empty(n, p), storage), RNG.random(n)
     shift = RNG.standard_normal(p)
     Z = design_matrix(X, shift, intercept=True)

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 from promise_learn._arrays import as_numpy
-from promise_learn.design import Design, FeatureRows, compiled, draw_map, features
+from promise_learn.design import Design, FeatureRows, draw_map, features, wide_gram
 from promise_learn.design.compiled import DenseRows
 from promise_learn.design.rows import Rows
 from promise_learn.kernels import _threads
@@ -47,8 +47,8 @@ OPTIONS = pytest.mark.parametrize(
 def small_blocks(monkeypatch):
     """Blocks of 16 rows in 16 parts, Gram matrices in blocks of 32 and several sums."""
     monkeypatch.setattr(features, "LARGEST_BLOCK", 16)
-    monkeypatch.setattr(compiled, "LEAST_ROWS", 32)
-    monkeypatch.setattr(compiled, "GRAM_BLOCK_BYTES", 1)
+    monkeypatch.setattr(wide_gram, "LEAST_ROWS", 32)
+    monkeypatch.setattr(wide_gram, "GRAM_BLOCK_BYTES", 1)
 
 
 def drawn(X, kind=("rbf", "gaussian"), m=M, dtype=None):
@@ -57,7 +57,10 @@ def drawn(X, kind=("rbf", "gaussian"), m=M, dtype=None):
     return draw_map(X, m, kernel, 0.01, 1, projection, "kernel", rng, dtype)
 
 
-def rows_of(X, kind=("rbf", "gaussian"), budget=0.0, dtype=None):
+ROOM = 1e4  # for a Gram matrix, and for the features of a few rows
+
+
+def rows_of(X, kind=("rbf", "gaussian"), budget=ROOM, dtype=None):
     return FeatureRows(X, drawn(X, kind, dtype=dtype), budget)
 
 
@@ -105,6 +108,48 @@ def test_contract_of_a_subset_that_is_stored():
     assert isinstance(rows.subset(np.arange(150)), DenseRows)
     assert isinstance(rows.subset(np.arange(151)), FeatureRows)
     check_design(Design(rows, intercept=True), design_matrix(dense(X), intercept=True))
+
+
+@pytest.mark.parametrize("storage", ["C", "csr_array"])
+def test_a_subset_picks_rows_without_a_copy_of_X(storage, small_blocks):
+    X = store(half_empty(N, D), storage)
+    rows, chosen = rows_of(X, budget=ROOM), RNG.permutation(N)[:200]
+    few = rows.subset(chosen)
+    assert few.X is rows.X
+    Z = design_matrix(dense(half_empty(N, D))[chosen], intercept=True)
+    check_design(Design(few, intercept=True), Z)
+    again = few.subset(np.arange(199, 99, -1))
+    assert again.X is rows.X
+    picked = chosen[199:99:-1]
+    assert_allclose(again.features(), rows.features()[picked], 0, 1e-14)
+    block = few.block(np.array([5, 3]))
+    assert_allclose(block, rows.block(chosen[[5, 3]]), 0, 1e-14)
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_gram_matrix_larger_than_the_budget_is_refused(single):
+    d, factor = np.ones(N), np.ones(M) if single else None
+    need = (features.FACTOR_BYTES if single else features.DOUBLE_BYTES) * M**2
+    rows_of(half_empty(N, D), budget=need).gram(d, np.zeros(M), False, factor)
+    rows = rows_of(half_empty(N, D), budget=need - 100)
+    with pytest.raises(ValueError, match=r"order 20, .* 1\.0e\+02 bytes too small"):
+        rows.gram(d, np.zeros(M), False, factor)
+
+
+@MAPS
+def test_columns_are_generated_alone(kind, monkeypatch):
+    """Not with all others, where the map has weights of each."""
+    rows, widths = rows_of(half_empty(N, D), kind), []
+    apply = type(rows.map).apply
+
+    def watched(self, X, out=None):
+        widths.append(self.n_components)
+        return apply(self, X, out)
+
+    Z = rows.features()
+    monkeypatch.setattr(type(rows.map), "apply", watched)
+    assert_allclose(rows.columns(3, 9), Z[:, 3:9], 0, 1e-14)
+    assert set(widths) == {M if kind[1] == "sorf" else 6}
 
 
 @MAPS
@@ -205,8 +250,7 @@ def test_results_do_not_depend_on_the_blocks(block, monkeypatch):
 
 @pytest.mark.parametrize("m", [1, 10, 10**4, 10**6])
 def test_blocks_of_rows_fit_a_buffer(m):
-    X = np.zeros((2, 1), np.float32)
-    size = features.block_rows(drawn(X, m=m))
+    size = features.block_rows(m, 4)
     assert features.LEAST_BLOCK <= size <= features.LARGEST_BLOCK
     assert size == features.LEAST_BLOCK or 4 * m * size <= features.BUFFER_BYTES
 
@@ -235,14 +279,14 @@ def test_a_task_of_blas_has_blas_in_one_thread(two_cores):
 @pytest.mark.parametrize("n", [1, 31, 64, 333])
 def test_wide_gram(n, room, dtype, small_blocks, monkeypatch):
     """The lower triangle of Z'Z; every row is asked for once."""
-    monkeypatch.setattr(compiled, "PRIVATE_BYTES", room)
+    monkeypatch.setattr(wide_gram, "PRIVATE_BYTES", room)
     Z, asked = RNG.standard_normal((n, 9)).astype(dtype), np.zeros(n, int)
 
     def fill(lo, hi, out):
         out[:] = Z[lo:hi]
         asked[lo:hi] += 1
 
-    G = compiled.wide_gram(n, 9, np.dtype(dtype), fill)
+    G = wide_gram.wide_gram(n, 9, np.dtype(dtype), fill)
     assert G.shape == (9, 9)
     assert G.dtype == dtype
     expected = np.tril(Z.T.astype(float) @ Z)
@@ -278,5 +322,7 @@ def test_strict_namespace_gives_the_same_numbers(kind, small_blocks):
     stored = rows.store()
     assert type(stored) is Rows
     assert_allclose(as_numpy(stored.X), plain.rows.features(), 0, 1e-12)
-    few = rows.subset(np.array([4, 2]))
-    assert_allclose(as_numpy(few.features()), plain.rows.features()[[4, 2]], 0, 1e-12)
+    for chosen in (np.array([4, 2]), np.arange(40, 0, -1)):  # stored, generated
+        few = rows.subset(chosen)
+        few = few.X if few.stored else few.features()
+        assert_allclose(as_numpy(few), plain.rows.features()[chosen], 0, 1e-12)

@@ -13,7 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from promise_learn import RandomFeaturesClassifier, RandomFeaturesRegressor
-from promise_learn.design import compiled, features
+from promise_learn.design import compiled, draw_map, features, wide_gram
+from promise_learn.design.maps import map_bytes
 from promise_learn.kernels import _threads
 
 # ------------------------------------------------------------------ memory
@@ -39,6 +40,46 @@ def test_memory_too_small_for_any_fit(make, storage, monkeypatch):
     advised = float(str(e.value).split("at least ")[1].split()[0])
     model.set_params(memory=advised).fit(X, y)
     assert not model.stored_
+
+
+@pytest.mark.parametrize("projection", ["gaussian", "orthogonal", "sorf"])
+@pytest.mark.parametrize("make", [RandomFeaturesRegressor, RandomFeaturesClassifier])
+def test_the_estimate_is_made_before_the_map_is_drawn(make, projection, monkeypatch):
+    """Weights alone would take a hundred times the memory that is allowed."""
+    X, Y, _ = data(30)
+    model = make(10**7, gamma=0.1, projection=projection, memory=1e7)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="lower n_components or set memory"):
+        model.fit(X, Y[:, 0] > 0)
+    top = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert top < 1e7
+
+
+@pytest.mark.parametrize("projection", ["gaussian", "orthogonal", "sorf"])
+@pytest.mark.parametrize(("d", "m"), [(10, 40_000), (3000, 300), (700, 2000)])
+def test_the_estimate_bounds_the_draw(d, m, projection):
+    X, rng = np.zeros((1, d), np.float32), np.random.default_rng(0)
+    tracemalloc.start()
+    draw_map(X, m, "rbf", 1.0, 1, projection, "kernel", rng)
+    top = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    bound = map_bytes(d, m, projection, 4)
+    assert 0.1 * bound < top < bound
+
+
+@pytest.mark.parametrize("name", ["direct", "newton-cholesky"])
+def test_a_named_solver_whose_matrix_does_not_fit_is_refused(name):
+    X, Y, _ = data(3000)
+    settings = MAP | {"n_components": 500, "solver": name, "memory": room(X, 500) - 3e6}
+    model = RandomFeaturesRegressor(**settings)
+    with pytest.raises(ValueError, match="matrix of order 501") as error:
+        model.fit(X, Y[:, 0])
+    assert "solver='auto'" in str(error.value)
+    assert not model.set_params(solver="auto").fit(X, Y[:, 0]).stored_
+    short = float(str(error.value).split(" bytes too small")[0].split()[-1])
+    settings["memory"] += 1.1 * short
+    assert not RandomFeaturesRegressor(**settings).fit(X, Y[:, 0]).stored_
 
 
 @pytest.mark.parametrize("name", SAMPLING)
@@ -69,7 +110,7 @@ def problem(task, n):
 @pytest.fixture
 def grams(monkeypatch):
     """Gram matrices that were formed, one entry each."""
-    formed, original = [], compiled.wide_gram
+    formed, original = [], wide_gram.wide_gram
 
     def counted(n, *args):
         formed.append(n)
@@ -115,6 +156,25 @@ def test_a_cache_serves_every_penalty(
     before = len(grams)
     make(**settings, cache=cache).fit(X[::-1], y, s)
     assert len(grams) > before
+
+
+@pytest.mark.parametrize("generated", [False, True])
+def test_a_cache_serves_penalties_that_ask_for_samples_of_other_sizes(
+    generated, grams, tmp_path, monkeypatch
+):
+    """Without a cache, a row sample follows the effective dimension."""
+    monkeypatch.setattr("promise_learn.objective.PILOT_DIM", 100)
+    X, Y, _ = data(20_000)
+    settings = MAP | {"n_components": 200, "gamma": 1.0, "solver": "pcg", "tol": 1e-10}
+    settings["memory"] = room(X, 200) if generated else 1e9
+    for alpha in (1e-2, 1.0, 1e2, 1e4):
+        model = RandomFeaturesRegressor(**settings, alpha=alpha, cache=str(tmp_path))
+        assert model.fit(X, Y[:, 0]).stored_ != generated
+    assert len(grams) == 1
+    grams.clear()
+    for alpha in (1e-2, 1e4):
+        RandomFeaturesRegressor(**settings, alpha=alpha).fit(X, Y[:, 0])
+    assert grams[0] != grams[1]
 
 
 # ------------------------------------------------------------------ threads

@@ -1,5 +1,7 @@
 """Random feature maps: the kernels they approximate, on any storage of X."""
 
+import tracemalloc
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -14,19 +16,26 @@ from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 from promise_learn import RandomFeatures
 from promise_learn._arrays import as_numpy
 from promise_learn.design import draw_map, maps
+from promise_learn.random_features import _shared
 
 GAMMA = 0.05
 MAPS = {
-    "rbf": {"kernel": "rbf", "gamma": GAMMA},
+    "rbf": {"kernel": "rbf", "gamma": GAMMA, "projection": "gaussian"},
     "orthogonal": {"kernel": "rbf", "gamma": GAMMA, "projection": "orthogonal"},
     "sorf": {"kernel": "rbf", "gamma": GAMMA, "projection": "sorf"},
     "laplacian": {"kernel": "laplacian", "gamma": GAMMA},
-    "step": {"kernel": "arccos", "degree": 0},
-    "relu": {"kernel": "arccos", "degree": 1},
+    "step": {"kernel": "arccos", "degree": 0, "projection": "gaussian"},
+    "relu": {"kernel": "arccos", "degree": 1, "projection": "gaussian"},
     "orthogonal relu": {"kernel": "arccos", "projection": "orthogonal"},
     "sorf step": {"kernel": "arccos", "degree": 0, "projection": "sorf"},
 }
 EVERY = pytest.mark.parametrize("name", MAPS)
+CHOICES = [
+    ("rbf", 12, "orthogonal"),
+    ("arccos", 1000, "orthogonal"),
+    ("rbf", 1001, "gaussian"),
+    ("laplacian", 12, "gaussian"),
+]
 
 
 def data(n=10, d=12, seed=0):
@@ -87,7 +96,7 @@ def test_error_falls_as_one_over_the_root_of_m(name):
 @pytest.mark.parametrize("projection", ["orthogonal", "sorf"])
 def test_orthogonal_columns_err_less(projection, m):
     X, seeds = data(d=16), range(40)
-    settings = {"kernel": "rbf", "gamma": 1 / 32}
+    settings = {"kernel": "rbf", "gamma": 1 / 32, "projection": "gaussian"}
     plain = np.mean([error(m, s, X, **settings) ** 2 for s in seeds])
     settings["projection"] = projection
     assert np.mean([error(m, s, X, **settings) ** 2 for s in seeds]) < 0.9 * plain
@@ -151,6 +160,33 @@ def test_columns_of_a_block_are_orthogonal(projection):
         assert_allclose(V.T @ V, np.eye(V.shape[1]), 0, 1e-12)
 
 
+@pytest.mark.parametrize(("kernel", "d", "expected"), CHOICES)
+def test_automatic_projection(kernel, d, expected):
+    """Orthogonal, unless the weights are Cauchy or QR factors take long."""
+    X, seed = data(4, d), {"random_state": 0}
+    chosen = RandomFeatures(30, kernel=kernel, **seed).fit_transform(X)
+    for name in ("gaussian", "orthogonal"):
+        if name == expected or kernel != "laplacian":
+            named = features(X, 30, kernel=kernel, projection=name)
+            assert np.array_equal(chosen, named) == (name == expected)
+
+
+@pytest.mark.parametrize("m", [3, 40, 100])
+def test_orthogonal_columns_where_they_are_fewer_than_rows(m):
+    """Without a factor of order d: d = 40 has blocks of 40 columns, the last cut."""
+    X = np.zeros((1, 40))
+    args = ("arccos", 1.0, 1, "orthogonal", "kernel")
+    W = draw_map(X, m, *args, np.random.default_rng(0)).weights
+    for lo in range(0, m, 40):
+        V = W[:, lo : lo + 40] / np.linalg.norm(W[:, lo : lo + 40], axis=0)
+        assert_allclose(V.T @ V, np.eye(V.shape[1]), 0, 1e-12)
+    tracemalloc.start()
+    draw_map(np.zeros((1, 20_000)), 3, *args, np.random.default_rng(0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * 8 * 3 * 20_000
+
+
 @pytest.mark.parametrize("d", [1, 2, 5])
 @EVERY
 def test_few_columns(name, d):
@@ -167,11 +203,11 @@ def test_scale_of_promise():
     X, m = data(), 50
     paper = RandomFeatures(m, scale="paper", random_state=0).fit(X)
     assert paper.gamma_ == 0.5
-    plain = features(X, m, gamma=0.5 / m)
+    plain = features(X, m, gamma=0.5 / m, projection="gaussian")
     assert_allclose(paper.transform(X), plain, 0, 1e-12)
     assert_allclose(
         features(X, m, gamma=3.0, scale="paper"),
-        features(X, m, gamma=3.0 / m),
+        features(X, m, gamma=3.0 / m, projection="gaussian"),
         0,
         1e-12,
     )
@@ -183,9 +219,7 @@ def test_scale_of_promise():
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("storage", ["C", "F", "csr_array"])
 def test_gamma_scale(storage, dtype, monkeypatch):
-    from promise_learn import random_features
-
-    monkeypatch.setattr(random_features, "VARIANCE_ROWS", 7)
+    monkeypatch.setattr(_shared, "VARIANCE_ENTRIES", 40)
     X = half_empty(50, 6).astype(dtype)
     model = RandomFeatures(5).fit(store(X, storage))
     assert model.gamma_ == pytest.approx(1 / (6 * X.astype(float).var()), rel=1e-6)
@@ -221,9 +255,10 @@ def test_same_seed_same_features_on_any_storage(name, storage, dtype, tmp_path):
 def test_weights_are_drawn_alike_in_pieces(monkeypatch):
     X = data()
     for kernel in ("rbf", "laplacian"):
-        whole = features(X, 30, kernel=kernel)
+        whole = features(X, 30, kernel=kernel, projection="gaussian")
         monkeypatch.setattr(maps, "DRAW_ENTRIES", 70)
-        assert_array_equal(features(X, 30, kernel=kernel), whole)
+        again = features(X, 30, kernel=kernel, projection="gaussian")
+        assert_array_equal(again, whole)
 
 
 @EVERY

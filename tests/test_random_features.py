@@ -74,8 +74,7 @@ def test_every_batch_solver(name, generated):
 def test_fewer_rows_than_features(make, generated):
     X, Y, _ = data(60)
     y = Y[:, 0] if make is RandomFeaturesRegressor else Y[:, 0] > 0
-    drawn = RandomFeatures(500, gamma=0.1).fit(X).feature_map_
-    memory = working_bytes(60, drawn.astype(np.dtype("float32")), 1) + 1e5
+    memory = working_bytes(X, 500, "orthogonal", 1) + 1e5
     settings = MAP | {"n_components": 500, "tol": 1e-12}
     model = make(**settings, memory=memory if generated else "auto").fit(X, y)
     assert model.stored_ != generated

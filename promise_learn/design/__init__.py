@@ -5,7 +5,7 @@ Or random features, stored or generated in every pass.
 
 from .features import FeatureRows
 from .maps import draw_map
-from .memory import design_rows
+from .memory import design_rows, features_budget
 from .scaled import Design
 
-__all__ = ["Design", "FeatureRows", "design_rows", "draw_map"]
+__all__ = ["Design", "FeatureRows", "design_rows", "draw_map", "features_budget"]

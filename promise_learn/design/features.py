@@ -11,13 +11,15 @@ import numpy as np
 
 from .._arrays import cast, column, is_numpy, is_sparse, read_only, take
 from . import rates
-from .compiled import DenseRows, wide_gram
+from .compiled import DenseRows
 from .rows import Rows
+from .wide_gram import wide_gram
 
 BUFFER_BYTES = 2**22
 LEAST_BLOCK, LARGEST_BLOCK = 16, 256
 PARTS = 16
 FACTOR_BYTES = 6  # an entry of the Gram matrix in single precision, sample, buffers
+DOUBLE_BYTES = 16  # an entry of one in double precision, and of its factor
 SHARE = 0.25  # of the budget, that the features of a row sample may take
 
 
@@ -31,6 +33,8 @@ class FeatureRows(Rows):
     feature_map : FeatureMap
     budget : float, default=0
         Bytes that a solver may take, for a factor or the features of a row sample.
+    picked : array (n_picked,) of int, optional
+        Rows of X to take instead of all; X is not copied for them.
 
     Attributes
     ----------
@@ -40,12 +44,13 @@ class FeatureRows(Rows):
 
     stored = False
 
-    def __init__(self, X, feature_map, budget=0.0):
+    def __init__(self, X, feature_map, budget=0.0, picked=None):
         super().__init__(X)
-        self.map, self.budget = feature_map, budget
-        self.shape = (X.shape[0], feature_map.n_components)
+        self.map, self.budget, self.picked = feature_map, budget, picked
+        n_rows = X.shape[0] if picked is None else len(picked)
+        self.shape = (n_rows, feature_map.n_components)
         self.sparse = False
-        self._block = block_rows(feature_map)
+        self._block = block_rows(feature_map.n_components, feature_map.itemsize)
 
     @property
     def nnz(self):
@@ -78,12 +83,23 @@ class FeatureRows(Rows):
         """Time of a pass, in reads of stored features."""
         flops = self.map.flops
         if is_sparse(self.X):
-            flops = 2.0 * self.X.nnz / max(self.shape[0], 1)
+            flops = 2.0 * self.X.nnz / self.X.shape[0]
         return (rates.FEATURE + flops / rates.PROJECTION) * rates.DENSE_PASS / 4
 
     def _generate(self, lo, hi, out=None):
         """Features of consecutive rows."""
-        return self.map.apply(cast(self.X[lo:hi, ...], self.map.dtype), out)
+        return self.map.apply(self._inputs(slice(lo, hi)), out)
+
+    def _inputs(self, rows):
+        """Rows of X that the features of the given rows are made of."""
+        if self.picked is not None:
+            rows = self.picked[rows]
+        X = self.X[rows, ...] if isinstance(rows, slice) else take(self.X, rows)
+        return cast(X, self.map.dtype)
+
+    def _pick(self, rows):
+        """Numbers in X of the given rows."""
+        return rows if self.picked is None else self.picked[rows]
 
     def _parts(self):
         """Ranges of rows that go to threads, the same for any number of threads."""
@@ -196,12 +212,20 @@ class FeatureRows(Rows):
         return out
 
     def gram(self, d, shift, intercept, factor=None):
-        """Z' diag(d) Z; see `Rows.gram`."""
+        """Z' diag(d) Z; see `Rows.gram`.
+
+        Raises
+        ------
+        ValueError
+            Where the matrix would not fit into the budget.
+        """
+        dim = self.shape[1] + int(intercept)
+        self._check_room(dim, DOUBLE_BYTES if factor is None else FACTOR_BYTES)
         if not is_numpy(self.X):
             return super().gram(d, shift, intercept, factor)
         from ..kernels import grams
 
-        dim, root = self.shape[1] + int(intercept), np.sqrt(d)
+        root = np.sqrt(d)
         dtype = np.float64 if factor is None else np.float32
         factor = np.ones(dim) if factor is None else factor
 
@@ -217,12 +241,25 @@ class FeatureRows(Rows):
         grams.mirror(G)
         return G
 
+    def _check_room(self, dim, entry):
+        """Raise where a matrix with so many bytes an entry exceeds the budget."""
+        short = entry * dim**2 - self.budget
+        if short > 0:
+            raise ValueError(
+                f"The solver forms a matrix of order {dim:,}, for which memory is "
+                f"{short:.1e} bytes too small: use solver='auto', raise memory by that "
+                "or lower n_components."
+            )
+
     def block(self, rows):
         """Features of the given host indices."""
-        return self.map.apply(cast(take(self.X, rows), self.map.dtype))
+        return self.map.apply(self._inputs(rows))
 
     def columns(self, lo, hi):
         """Features lo:hi of all rows."""
+        if self.map.signs is None:
+            narrow = self.map.part(lo, hi)
+            return FeatureRows(self.X, narrow, self.budget, self.picked).features()
         parts = [self.xp.asarray(Z[:, lo:hi], copy=True) for Z, _, _ in self._blocks()]
         return self.xp.concat(parts, axis=0)
 
@@ -233,13 +270,13 @@ class FeatureRows(Rows):
 
     def subset(self, rows):
         """Storage of the given rows alone; stored where they are few."""
-        small = FeatureRows(take(self.X, rows), self.map, self.budget)
+        small = FeatureRows(self.X, self.map, self.budget, self._pick(rows))
         return small.store() if len(rows) <= self.storable else small
 
     def features(self):
         """Features of all rows, (n, m)."""
         if not is_numpy(self.X):
-            return self.map.apply(cast(self.X, self.map.dtype))
+            return self.map.apply(self._inputs(slice(None)))
         from ..kernels import _threads
 
         out = np.empty(self.shape, self.map.dtype)
@@ -260,10 +297,10 @@ class FeatureRows(Rows):
         return DenseRows(features, self.budget - self.nbytes)
 
 
-def block_rows(feature_map):
+def block_rows(n_components, itemsize):
     """Rows of a block of features."""
-    width = feature_map.n_components * feature_map.itemsize
-    return max(LEAST_BLOCK, min(LARGEST_BLOCK, BUFFER_BYTES // width))
+    rows = BUFFER_BYTES // (n_components * itemsize)
+    return max(LEAST_BLOCK, min(LARGEST_BLOCK, rows))
 
 
 def _dot(Z, u):

@@ -16,7 +16,8 @@ import numpy as np
 from .._arrays import cast, dense, is_numpy, is_sparse, like, namespace, read_only
 
 PROJECTIONS = ("gaussian", "orthogonal", "sorf")
-DRAW_ENTRIES = 2**22
+DRAW_ENTRIES = 2**20
+DRAW_COPIES = 7  # float64 arrays that drawing holds at once beside the map
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,18 +73,19 @@ class FeatureMap:
         return self if dtype == self.dtype else replace(self, **changed)
 
     @property
-    def nbytes(self):
-        """Bytes of what was drawn."""
-        kept = (self.weights, self.offset, self.signs, self.norms)
-        return self.itemsize * sum(math.prod(x.shape) for x in kept if x is not None)
-
-    @property
     def flops(self):
         """Floating-point operations of the projection of a dense row, a feature."""
         if self.signs is None:
             return 2.0 * self.weights.shape[0]
         order = self.signs.shape[2]
         return 3.0 * (1 + math.log2(order))
+
+    def part(self, lo, hi):
+        """Return the map to features lo:hi alone."""
+        names = ("weights", "offset", "norms")
+        kept = {name: getattr(self, name) for name in names}
+        kept = {k: v[..., lo:hi] for k, v in kept.items() if v is not None}
+        return replace(self, n_components=hi - lo, **kept)
 
     def apply(self, X, out=None):
         """Features (b, m) of a row block X (b, d), of the type of the map.
@@ -202,7 +204,7 @@ def draw_map(
     weights = signs = norms = offset = None
     factor = width / unit
     if projection == "sorf":
-        order = 2 ** max(0, math.ceil(math.log2(d)))
+        order = padded(d)
         signs = rng.integers(0, 2, (math.ceil(m / order), 3, order)) * 2.0 - 1.0
         signs = like(signs, anchor, dtype)
         norms = factor * np.sqrt(rng.chisquare(order, m)) / order**1.5
@@ -219,7 +221,7 @@ def draw_map(
 def _weights(d, m, kernel, projection, factor, dtype, rng):
     """Dense weights (d, m) times a factor, drawn in float64, a few rows at a time."""
     if projection == "orthogonal":
-        return (factor * _orthogonal(d, m, rng)).astype(dtype)
+        return _orthogonal(d, m, factor, dtype, rng)
     draw = rng.standard_cauchy if kernel == "laplacian" else rng.standard_normal
     weights, step = np.empty((d, m), dtype), max(1, DRAW_ENTRIES // m)
     for lo in range(0, d, step):
@@ -228,11 +230,26 @@ def _weights(d, m, kernel, projection, factor, dtype, rng):
     return weights
 
 
-def _orthogonal(d, m, rng):
+def _orthogonal(d, m, factor, dtype, rng):
     """Blocks of d orthogonal columns whose norms are those of Gaussian ones."""
-    blocks = []
-    for _ in range(-(-m // d)):
-        Q, R = np.linalg.qr(rng.standard_normal((d, d)))
-        blocks.append(Q * np.sign(np.diagonal(R)))
-    norms = np.sqrt(rng.chisquare(d, m))
-    return np.concatenate(blocks, axis=1)[:, :m] * norms
+    weights, norms = np.empty((d, m), dtype), factor * np.sqrt(rng.chisquare(d, m))
+    for lo in range(0, m, d):
+        hi = min(m, lo + d)
+        Q, R = np.linalg.qr(rng.standard_normal((d, hi - lo)))
+        weights[:, lo:hi] = Q * (np.sign(np.diagonal(R)) * norms[lo:hi])
+    return weights
+
+
+def padded(d):
+    """Order of the Hadamard matrix that takes d columns."""
+    return 2 ** max(0, math.ceil(math.log2(d)))
+
+
+def map_bytes(d, m, projection, itemsize):
+    """Bytes that a feature map takes while it is drawn."""
+    if projection == "sorf":
+        signs = 3 * padded(d) * math.ceil(m / padded(d))
+        return (itemsize + 24) * signs + 2 * (itemsize + 8) * m
+    entries = d * min(d, m) if projection == "orthogonal" else DRAW_ENTRIES
+    drawn = min(d * m, max(m, entries))
+    return itemsize * (d + 2) * m + 8 * DRAW_COPIES * drawn

@@ -1,32 +1,37 @@
 """How much memory random features may take, whether they are stored, what is kept."""
 
-from .._arrays import device, is_cupy, is_numpy
+from .._arrays import device, is_cupy, is_numpy, is_sparse
 from .compiled import DenseRows
-from .features import PARTS, FeatureRows, block_rows
+from .features import DOUBLE_BYTES, PARTS, FeatureRows, block_rows
+from .maps import map_bytes, padded
 
 SHARE = 1 / 10
 """Share of the available memory that ``memory="auto"`` stands for."""
 
 VECTORS, MARGINS = 12, 8  # arrays of the size of coefficients and margins in a fit
+SAMPLES = 0.7  # copies of stored rows that a fit holds, as a share of all; measured
+ITEMSIZE = 4  # of the estimators' features
 
 
-def design_rows(X, feature_map, n_columns, memory, cache=None):
-    """Storage of random features: in memory where they fit, else generated every pass.
+def features_budget(X, n_components, projection, n_columns, memory):
+    """Bytes that a fit on random features of X may take beside what any fit needs.
+
+    To be asked before the features are drawn.
 
     Parameters
     ----------
     X : array (n, d) or CSR matrix
-    feature_map : FeatureMap
+    n_components : int
+        m.
+    projection : {"gaussian", "orthogonal", "sorf"}
     n_columns : int
         Targets or classes.
     memory : float or "auto"
         Bytes beside X and y that the fit may take.
-    cache : joblib.Memory, optional
-        Keeps Gram matrices for later fits of the same features.
 
     Returns
     -------
-    Rows
+    float
 
     Raises
     ------
@@ -34,33 +39,54 @@ def design_rows(X, feature_map, n_columns, memory, cache=None):
         Where not even a fit with generated features would fit.
     """
     budget = SHARE * available(X) if isinstance(memory, str) else float(memory)
-    n, m, itemsize = X.shape[0], feature_map.n_components, feature_map.itemsize
-    least = working_bytes(n, feature_map, n_columns)
+    least = working_bytes(X, n_components, projection, n_columns)
     if least > budget:
         raise ValueError(
-            f"A fit of n_components={m:,} features to {n:,} rows and {n_columns} "
-            f"column(s) needs {least / 1e9:.2f} GB beside X, and memory={memory!r} "
-            f"allows {budget / 1e9:.2f} GB: lower n_components or set memory to at "
-            f"least {1.1 * least:.1e} (bytes)."
+            f"A fit of n_components={n_components:,} features to {X.shape[0]:,} rows "
+            f"and {n_columns} column(s) needs {least / 1e9:.2f} GB beside X, and "
+            f"memory={memory!r} allows {budget / 1e9:.2f} GB: lower n_components or "
+            f"set memory to at least {1.1 * least:.1e} (bytes)."
         )
-    rows = FeatureRows(X, feature_map, budget - least)
-    factor = 2 * itemsize * min(m, n) ** 2
-    stored = rows.nbytes + factor + least <= budget
+    return budget - least
+
+
+def design_rows(X, feature_map, budget, cache=None):
+    """Storage of random features: in memory where they fit, else generated every pass.
+
+    Parameters
+    ----------
+    X : array (n, d) or CSR matrix
+    feature_map : FeatureMap
+    budget : float
+        Of `features_budget`.
+    cache : joblib.Memory, optional
+        Keeps Gram matrices for later fits of the same features.
+
+    Returns
+    -------
+    Rows
+    """
+    rows = FeatureRows(X, feature_map, budget)
+    factor = DOUBLE_BYTES * min(rows.shape) ** 2
+    stored = (1 + SAMPLES) * rows.nbytes + factor <= budget
     if cache is None or not is_numpy(X):
         return rows.store() if stored else rows
     return StoredFeatures(rows, cache) if stored else CachedFeatures(rows, cache)
 
 
-def working_bytes(n_rows, feature_map, n_columns):
-    """Bytes of a fit that generates its features: buffers, sums and vectors."""
+def working_bytes(X, n_components, projection, n_columns):
+    """Bytes of a fit that generates its features: map, buffers, sums and vectors."""
     from ..kernels import _threads
 
-    m = feature_map.n_components
+    (n, d), m = X.shape, n_components
     # of the machine, not of the limit now: samples, and so results, follow the budget
-    threads = min(PARTS, _threads.cores())
-    buffers = threads * block_rows(feature_map) * m
-    vectors = VECTORS * m + MARGINS * n_rows + PARTS * m
-    return feature_map.nbytes + buffers * feature_map.itemsize + 8 * vectors * n_columns
+    threads, width = min(PARTS, _threads.cores()), m
+    if projection == "sorf" or not is_sparse(X):
+        width += d if projection != "sorf" else 2 * padded(d)
+    buffers = ITEMSIZE * threads * block_rows(m, ITEMSIZE) * width
+    vectors = VECTORS * m + MARGINS * n + PARTS * m
+    drawn = map_bytes(d, m, projection, ITEMSIZE)
+    return drawn + buffers + 8 * vectors * n_columns
 
 
 def available(X):
@@ -77,8 +103,10 @@ def available(X):
 class CachedFeatures(FeatureRows):
     """Generated features whose Gram matrices are kept by a joblib.Memory."""
 
+    gram_cost = 0.0  # as later fits find it: every penalty then asks for the same one
+
     def __init__(self, rows, cache):
-        super().__init__(rows.X, rows.map, rows.budget)
+        super().__init__(rows.X, rows.map, rows.budget, rows.picked)
         self.cache = cache
 
     def gram(self, d, shift, intercept, factor=None):
@@ -88,15 +116,17 @@ class CachedFeatures(FeatureRows):
     def subset(self, rows):
         """Storage of the given rows alone; stored where they are few."""
         few = len(rows) <= self.storable
-        small = FeatureRows(self.X[rows], self.map, self.budget)
+        small = FeatureRows(self.X, self.map, self.budget, self._pick(rows))
         return (StoredFeatures if few else CachedFeatures)(small, self.cache)
 
 
 class StoredFeatures(DenseRows):
     """Stored features whose Gram matrices are kept by a joblib.Memory."""
 
+    gram_cost = 0.0  # as of `CachedFeatures`
+
     def __init__(self, rows, cache):
-        super().__init__(rows.features())
+        super().__init__(rows.features(), rows.budget - rows.nbytes)
         self.source, self.cache = rows, cache
 
     def gram(self, d, shift, intercept, factor=None):
@@ -107,14 +137,16 @@ class StoredFeatures(DenseRows):
     def subset(self, rows):
         """Storage of the given rows alone."""
         source = self.source
-        small = FeatureRows(source.X[rows], source.map, source.budget)
+        picked = source._pick(rows)
+        small = FeatureRows(source.X, source.map, source.budget, picked)
         return StoredFeatures(small, self.cache)
 
 
 def _cached(cache, compute, rows, d, shift, intercept, factor):
     call = cache.cache(_gram, ignore=["compute"])
-    return call(compute, rows.X, rows.map, d, shift, intercept, factor)
+    made_of = (rows.X, rows.picked, rows.map)
+    return call(compute, made_of, d, shift, intercept, factor)
 
 
-def _gram(compute, X, feature_map, d, shift, intercept, factor):
+def _gram(compute, made_of, d, shift, intercept, factor):
     return compute(d, shift, intercept, factor)

@@ -1,0 +1,84 @@
+"""Gram matrices of many columns, by symmetric products on blocks of rows."""
+
+import math
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+GRAM_BLOCK_BYTES, LEAST_ROWS, FEWEST_ROWS = 2**24, 512, 64
+GRAM_PARTS, PRIVATE_BYTES = 16, 2**25
+BLOCK_SHARE = 1 / 16  # of the room of a Gram matrix, that a block of rows may take
+
+
+def wide_gram(n, dim, dtype, fill, room=math.inf):
+    """Lower triangle of Z'Z for rows Z that ``fill(lo, hi, out)`` writes.
+
+    Row ranges go to threads of our own, each with BLAS in one thread and a sum of its
+    own: BLAS itself gains little from threads where columns are few. A matrix too large
+    for several sums is left to the threads of BLAS.
+
+    Parameters
+    ----------
+    n, dim : int
+        Shape of Z.
+    dtype : dtype
+        Of Z and the sums.
+    fill : callable
+        Releases the GIL.
+    room : float, optional
+        Bytes that the matrix and what it is made of may take.
+
+    Returns
+    -------
+    ndarray (dim, dim)
+    """
+    from ..kernels import _threads
+
+    row, rows = np.dtype(dtype).itemsize * dim, GRAM_BLOCK_BYTES // (8 * dim)
+    rows = min(max(LEAST_ROWS, rows), max(FEWEST_ROWS, BLOCK_SHARE * room / row))
+    rows = int(min(n, rows))
+    private = 2 * row * dim + row * rows  # a sum, a product and a block
+    parts = min(PRIVATE_BYTES // (row * dim), room // private, n // LEAST_ROWS)
+    parts = int(min(GRAM_PARTS, parts))
+    if parts < 2:
+        return _shared_gram(n, dim, dtype, fill, rows)
+    edges = evenly(0, n, parts).tolist()
+    private = np.zeros((parts, dim, dim), dtype)
+
+    def part(k, first, last):
+        buffer, product = np.empty((rows, dim), dtype), np.empty((dim, dim), dtype)
+        for lo in range(first, last, rows):
+            hi = min(last, lo + rows)
+            Z = buffer[: hi - lo]
+            fill(lo, hi, Z)
+            np.matmul(Z.T, Z, out=product)
+            private[k] += product
+
+    _threads.run(part, list(pairwise(edges)), blas=True)
+    return private.sum(axis=0)
+
+
+def _shared_gram(n, dim, dtype, fill, rows):
+    """One sum, to which the threads of BLAS add a block of rows at a time."""
+    from scipy.linalg.blas import dsyrk, ssyrk
+
+    from ..kernels import _threads
+
+    syrk = dsyrk if dtype == np.float64 else ssyrk
+    G, buffer = np.zeros((dim, dim), dtype, order="F"), np.empty((rows, dim), dtype)
+    for lo in range(0, n, rows):
+        hi = min(n, lo + rows)
+        ranges = _threads.partition(partial(evenly, lo, hi), (hi - lo) * dim, 0)
+
+        def part(k, a, b, lo=lo):
+            fill(a, b, buffer[a - lo : b - lo])
+
+        _threads.run(part, ranges, blas=True)
+        G = syrk(1.0, buffer[: hi - lo].T, beta=1.0, c=G, overwrite_c=1)
+    return G.T  # its upper triangle is the lower one of the row-major view
+
+
+def evenly(lo, hi, parts):
+    """Bounds of equal parts of the rows lo:hi."""
+    return np.linspace(lo, hi, parts + 1).astype(np.int64)
