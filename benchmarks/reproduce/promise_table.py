@@ -10,9 +10,9 @@ there, so Katyusha, with a snapshot an epoch in the paper and two by default, ta
 and three an epoch; "all passes" adds evaluations of F and preconditioners, which the
 paper leaves out. F* is by exact Newton steps, stated beside the published reference.
 
-Every problem is appended to promise_table.csv when it is done; a second run goes on
-with those that are missing. Then promise_table.md and promise_table.png are written.
-`--problems ijcnn1` adds what the default set leaves out as too large.
+Every problem and mu_0 is appended to promise_table.csv when it is done; a second run
+goes on with those that are missing. Then promise_table.md and promise_table.png are
+written. `--problems ijcnn1` adds what the default set leaves out as too large.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import csv
 import statistics
 import sys
 import time
+from itertools import product
 from math import inf
 from pathlib import Path
 
@@ -122,27 +123,25 @@ def published(name, mu0, solver, preconditioner):
     return inf if epochs is None else epochs
 
 
-def rows_of(name, presets, strengths):
-    """Lines of the table for one problem."""
-    for mu0 in strengths:
-        problem = MAKERS[name](name, mu0)
-        f, best = objective(problem), minimum(problem)
-        for preset in presets:
-            named = list(PRECONDITIONERS) + ["auto"] * (preset == "auto")
-            for preconditioner in named:
-                for kind, budget in BUDGETS.items():
-                    solver, passes_each = make(kind, preconditioner, preset)
-                    found = run(f, solver, best + SOLVED, budget)
-                    epochs, passes, seconds, value = found
-                    reference = PUBLISHED[name].optimum[STRENGTHS.index(mu0)]
-                    stated = published(name, mu0, kind, preconditioner)
-                    line = (
-                        *(name, problem.task, *problem.X.shape, mu0, preset),
-                        *(preconditioner, kind, reference, f"{best:.9f}", stated),
-                        *(epochs, epochs * passes_each, f"{passes:.1f}"),
-                        *(f"{seconds:.3f}", f"{value:.9f}"),
-                    )
-                    yield dict(zip(FIELDS, line, strict=True))
+def rows_of(name, mu0, presets):
+    """Lines of the table for one problem and mu_0."""
+    problem = MAKERS[name](name, mu0)
+    f, best = objective(problem), minimum(problem)
+    reference = PUBLISHED[name].optimum[STRENGTHS.index(mu0)]
+    for preset in presets:
+        named = list(PRECONDITIONERS) + ["auto"] * (preset == "auto")
+        for preconditioner, (kind, budget) in product(named, BUDGETS.items()):
+            solver, passes_each = make(kind, preconditioner, preset)
+            found = run(f, solver, best + SOLVED, budget)
+            epochs, passes, seconds, value = found
+            stated = published(name, mu0, kind, preconditioner)
+            line = (
+                *(name, problem.task, *problem.X.shape, mu0, preset),
+                *(preconditioner, kind, reference, f"{best:.9f}", stated),
+                *(epochs, epochs * passes_each, f"{passes:.1f}"),
+                *(f"{seconds:.3f}", f"{value:.9f}"),
+            )
+            yield dict(zip(FIELDS, line, strict=True))
 
 
 def read(path):
@@ -267,25 +266,28 @@ def main(arguments=None):
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "promise_table.csv"
     print(machine())
-    done = {line["problem"] for line in read(path)}
-    for name in args.problems.split(","):
+    keys = ("problem", "mu_0", "preset")
+    done = {tuple(line[key] for key in keys) for line in read(path)}
+    names, strengths = args.problems.split(","), STRENGTHS[: 1 if args.quick else 2]
+    for name, mu0 in product(names, strengths):
         if name not in MAKERS:
             raise SystemExit(f"no problem {name!r}: choose of {', '.join(MAKERS)}")
-        if name in done:
-            print(f"{name}: in {path.name} already")
+        presets = args.presets.split(",")
+        presets = [each for each in presets if (name, str(mu0), each) not in done]
+        if not presets:
+            print(f"{name}, {mu0:g}: in {path.name} already")
             continue
-        start, strengths = time.perf_counter(), STRENGTHS[: 1 if args.quick else 2]
+        start = time.perf_counter()
         try:
-            lines = list(rows_of(name, args.presets.split(","), strengths))
+            lines = list(rows_of(name, mu0, presets))
         except FileNotFoundError as error:
             print(f"{name}: skipped. {error}")
             continue
         append(path, lines)
         solved = sum(line["epochs"] < inf for line in lines)
         seconds = time.perf_counter() - start
-        print(
-            f"{name}: {solved} of {len(lines)} runs solved, {seconds:.0f} s", flush=True
-        )
+        count = f"{solved} of {len(lines)} runs solved"
+        print(f"{name}, {mu0:g}: {count}, {seconds:.0f} s", flush=True)
     lines = read(path)
     if lines:
         report = [f"{machine()}\n", *problems_table(lines)]
