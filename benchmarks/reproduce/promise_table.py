@@ -12,12 +12,12 @@ paper leaves out. F* is by exact Newton steps, stated beside the published refer
 
 Every problem and mu_0 is appended to promise_table.csv when it is done; a second run
 goes on with those that are missing. Then promise_table.md and promise_table.png are
-written. `--problems ijcnn1` adds what the default set leaves out as too large.
+written (promise_report.py). `--problems ijcnn1` adds what the default set leaves out
+as too large.
 """
 
 import argparse
 import csv
-import statistics
 import sys
 import time
 from itertools import product
@@ -30,9 +30,9 @@ from scipy.special import expit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import plots
 from environment import machine
-from promise_problems import COLUMNS, LARGE, MAKERS, PUBLISHED
+from promise_problems import LARGE, MAKERS, PUBLISHED, STRENGTHS, published
+from promise_report import ACCURACY, draw, report
 
 from promise_learn.design import Design
 from promise_learn.losses import LOSSES
@@ -46,8 +46,6 @@ BUDGETS = {
     "sketchy-saga": 200,
     "sketchy-katyusha": 100,
 }
-STRENGTHS = (1e-2, 1e-1)
-SOLVED = 1e-4
 RESULTS = Path(__file__).parent / "results"
 FIELDS = (
     *("problem", "task", "n", "p", "mu_0", "preset", "preconditioner", "solver"),
@@ -115,14 +113,6 @@ def run(f, solver, level, budget):
     return inf, passes, time.perf_counter() - start, value
 
 
-def published(name, mu0, solver, preconditioner):
-    """Epochs of PROMISE: a number, inf where unsolved, None where not stated."""
-    if mu0 != STRENGTHS[0] or (solver, preconditioner) not in COLUMNS:
-        return None
-    epochs = PUBLISHED[name].epochs[COLUMNS.index((solver, preconditioner))]
-    return inf if epochs is None else epochs
-
-
 def rows_of(name, mu0, presets):
     """Lines of the table for one problem and mu_0."""
     problem = MAKERS[name](name, mu0)
@@ -132,7 +122,7 @@ def rows_of(name, mu0, presets):
         named = list(PRECONDITIONERS) + ["auto"] * (preset == "auto")
         for preconditioner, (kind, budget) in product(named, BUDGETS.items()):
             solver, passes_each = make(kind, preconditioner, preset)
-            found = run(f, solver, best + SOLVED, budget)
+            found = run(f, solver, best + ACCURACY, budget)
             epochs, passes, seconds, value = found
             stated = published(name, mu0, kind, preconditioner)
             line = (
@@ -161,97 +151,6 @@ def append(path, lines):
             table.writeheader()
         file.write(f"# {machine()}\n")
         table.writerows(lines)
-
-
-def value(line, key):
-    """Number of a line; None where there is none."""
-    return float(line[key]) if line[key] != "" else None
-
-
-def text(epochs):
-    """Epochs as the published tables write them: a hyphen where unsolved."""
-    if epochs is None:
-        return ""
-    return "-" if epochs == inf else f"{epochs:.0f}"
-
-
-def problems_table(lines):
-    """Optima and epochs of the four columns that PROMISE states by problem."""
-    heads = [f"{s.removeprefix('sketchy-')} {p}" for s, p in COLUMNS]
-    out = [
-        'Epochs at mu_0 = 1e-2: published / preset "paper" / our defaults.\n',
-        "| problem | n | p | F published | F* | " + " | ".join(heads) + " |",
-        "|---|---|---|---|---|" + "---|" * len(heads),
-    ]
-    first = [line for line in lines if float(line["mu_0"]) == STRENGTHS[0]]
-    for name in dict.fromkeys(line["problem"] for line in first):
-        own = [line for line in first if line["problem"] == name]
-        key = {(x["solver"], x["preconditioner"], x["preset"]): x for x in own}
-        cells = []
-        for solver, preconditioner in COLUMNS:
-            ours = [key.get((solver, preconditioner, k)) for k in ("paper", "auto")]
-            epochs = [published(name, STRENGTHS[0], solver, preconditioner)]
-            epochs += [x and value(x, "epochs") for x in ours]
-            cells.append(" / ".join(map(text, epochs)))
-        same = "" if PUBLISHED[name].same else " *"
-        facts = (own[0][k] for k in ("n", "p", "F published", "F*"))
-        out.append(f"| {name}{same} | " + " | ".join([*facts, *cells]) + " |")
-    out.append("\n\\* the recipe of PROMISE, with random features of another stream.")
-    return out
-
-
-def summary(lines, column):
-    """Problems solved and the median of a column, by solver and preconditioner."""
-    names = [*PRECONDITIONERS, "auto"]
-    out = []
-    for mu0 in STRENGTHS:
-        own = [line for line in lines if float(line["mu_0"]) == mu0]
-        count = len({line["problem"] for line in own})
-        if count:
-            out += [
-                f"\nSolved of {count} at mu_0 = {mu0:g}, and the median of {column}: "
-                'preset "paper" / our defaults.\n',
-                "| solver | " + " | ".join(names) + " |",
-                "|---|" + "---|" * len(names),
-            ]
-            for solver in BUDGETS:
-                cells = (solved_and_median(own, solver, name, column) for name in names)
-                out.append(f"| {solver} | " + " | ".join(cells) + " |")
-    return out
-
-
-def solved_and_median(lines, solver, preconditioner, column):
-    """Cell of the summary: both presets, where they ran."""
-    cell = []
-    for preset in ("paper", "auto"):
-        costs = [
-            value(line, column) if value(line, "epochs") < inf else inf
-            for line in lines
-            if (solver, preconditioner, preset)
-            == (line["solver"], line["preconditioner"], line["preset"])
-        ]
-        if costs:
-            solved = sum(cost < inf for cost in costs)
-            cell.append(f"{solved}, {text(statistics.median(costs))}")
-    return " / ".join(cell)
-
-
-def draw(lines, path):
-    """Performance profile in passes: the paper's ssn against our default."""
-    kept = {"paper": "ssn", "auto": "auto"}
-    times = {}
-    for line in lines:
-        if line["preconditioner"] != kept[line["preset"]]:
-            continue
-        label = {"paper": "paper, ssn", "auto": "default"}[line["preset"]]
-        found = times.setdefault((line["problem"], line["mu_0"]), {})
-        if value(line, "passes") < inf:
-            found[f"{line['solver']} {label}"] = value(line, "passes")
-    names = [f"{s} {k}" for k in ("paper, ssn", "default") for s in BUDGETS]
-    colour = {name: f"C{i % len(BUDGETS)}" for i, name in enumerate(names)}
-    plots.profile(
-        list(times.values()), colour, SOLVED, path, "passes", names[: len(BUDGETS)]
-    )
 
 
 def main(arguments=None):
@@ -290,9 +189,7 @@ def main(arguments=None):
         print(f"{name}, {mu0:g}: {count}, {seconds:.0f} s", flush=True)
     lines = read(path)
     if lines:
-        report = [f"{machine()}\n", *problems_table(lines)]
-        report += [*summary(lines, "passes"), *summary(lines, "all passes")]
-        (args.out / "promise_table.md").write_text("\n".join(report) + "\n")
+        (args.out / "promise_table.md").write_text(f"{machine()}\n\n{report(lines)}")
         draw(lines, args.out / "promise_table.png")
 
 
