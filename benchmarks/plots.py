@@ -1,6 +1,7 @@
 """Time-to-gap curves and performance profiles."""
 
 import numpy as np
+from environment import machine
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 
@@ -119,8 +120,14 @@ def profile(times, colour, gap, path, unit="seconds", dashed=()):
     _save(figure, path)
 
 
+def stamp(figure):
+    """Write machine, versions and date at the foot of a figure."""
+    figure.supxlabel(machine(), x=0.01, ha="left", fontsize=5)
+
+
 def _save(figure, path):
     figure.legend(
         loc="outside right upper", fontsize="small", frameon=False, handlelength=3
     )
+    stamp(figure)
     figure.savefig(path, dpi=130)

@@ -12,18 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ._arrays import (
-    add_diagonal,
-    as_numpy,
-    column,
-    dense,
-    identity,
-    scale_columns,
-    take,
-)
+from . import multinomial
+from ._arrays import add_diagonal, as_numpy, column, scale_columns, take
 
 PILOT_DIM, PILOT_ROWS = 2000, 1000
-
 CROSSING = 1e-10
 
 
@@ -175,14 +167,8 @@ class Objective:
         s = take(self.weights, rows)
         total = self.xp.sum(s)
         penalty = self.penalty if same_penalty else self.penalty / total
-        return Objective(
-            self.design.subset(rows),
-            take(self.y, rows),
-            self.loss,
-            s / total,
-            penalty,
-            self.shape,
-        )
+        part = (self.design.subset(rows), take(self.y, rows), self.loss)
+        return Objective(*part, s / total, penalty, self.shape)
 
 
 class Expansion:
@@ -275,7 +261,7 @@ class Expansion:
             raise ValueError("each target has a Hessian of its own: use product")
         if not f.coupled:
             return add_diagonal(f.design.gram(self._curvature), f.penalty)
-        return _multinomial_hessian(f, self._curvature)
+        return multinomial.hessian(f, self._curvature)
 
     def bounds_below(self, d):
         """Whether the quadratic model, least at w + d, is known to lie below F there.
@@ -307,29 +293,3 @@ class Expansion:
             return loss + linear + t * quadratic
 
         return derivative
-
-
-def _multinomial_hessian(f, P):
-    """Sum over rows of s_i (diag(p_i) - p_i p_i') kron x_i x_i', plus the penalty.
-
-    The first term is one Gram matrix a class, the second one symmetric product of the
-    rows p_i kron x_i. Where the intercept is unpenalised the sum over classes is a flat
-    direction; it gets unit curvature, which changes no minimiser from a start at 0.
-    """
-    xp, design, K = f.xp, f.design, f.n_columns
-    n, dim = design.shape
-    s = f.weights
-    H = design.rows.zeros((K * dim, K * dim))
-    for k in range(K):
-        G = add_diagonal(design.gram(s * P[:, k]), f.penalty)
-        H[k * dim : (k + 1) * dim, k * dim : (k + 1) * dim] = G
-    block = max(64, 2**22 // (K * dim))
-    for lo in range(0, n, block):
-        hi = min(n, lo + block)
-        X = dense(design.root(np.arange(lo, hi), xp.ones_like(s[lo:hi])))
-        Q = P[lo:hi, :] * xp.sqrt(s[lo:hi])[:, None]
-        Z = xp.reshape(Q[:, :, None] * X[:, None, :], (hi - lo, K * dim))
-        H -= Z.T @ Z
-    flat = identity(dim, H) * xp.astype(f.penalty == 0, H.dtype)[:, None] / K
-    tiled = xp.tile(flat, (K, K))
-    return H + tiled

@@ -1,17 +1,15 @@
 """Spectrum of an objective's Hessian, before and after preconditioning."""
 
-import copy
 from math import exp, isqrt
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from . import linalg
 from ._arrays import cast, namespace
+from ._fitted import fitted_objective
 from .linalg.density import SpectralDensity, signs
 from .linalg.spectrum import EXACT
 from .preconditioners import Inverse, resolve_preconditioner, woodbury
-from .solvers import Solver, Step
 from .solvers.sketch import FLOOR, curvature_inverse
 
 __all__ = ["HessianSpectrum", "fitted_objective"]
@@ -269,45 +267,3 @@ def _relative(ridge, h):
     logs = xp.log(xp.where(penalised, ridge / xp.where(penalised, h, 1.0), 1.0))
     count = float(xp.sum(xp.astype(penalised, h.dtype)))
     return max(exp(float(xp.sum(logs)) / count), FLOOR) if count else FLOOR
-
-
-def fitted_objective(estimator, X, y, sample_weight=None):
-    """Objective that a fitted estimator minimised, and its coefficients as the point.
-
-    Parameters
-    ----------
-    estimator : Ridge, RidgeClassifier or LogisticRegression
-        Fitted; it is not changed.
-    X, y, sample_weight
-        What it was fitted to.
-
-    Returns
-    -------
-    f : Objective
-        On the mean-loss scale, of X as the fit saw it: dense columns centred where
-        there is an intercept.
-    w : array
-        The coefficients, the intercept last.
-
-    Raises
-    ------
-    sklearn.exceptions.NotFittedError
-        If the estimator is not fitted.
-    """
-    check_is_fitted(estimator)
-    recorder, twin = _Recorder(), copy.copy(estimator)
-    settings = {"warm_start": True, "solver": recorder, "preconditioner": "auto"}
-    twin.set_params(**settings).fit(X, y, sample_weight)
-    return recorder.f, recorder.w
-
-
-class _Recorder(Solver):
-    """Solver that keeps the objective and the start, and is content with it."""
-
-    name = "recorder"
-    yields_start = True
-
-    def iterate(self, f, w, rng):
-        """Yield the start as a solution."""
-        self.f, self.w = f, w
-        yield Step(w, gap=0.0, reliable=True)

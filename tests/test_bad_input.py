@@ -226,7 +226,7 @@ def test_bad_class_weights(make, class_weight, message):
 
 
 @pytest.mark.parametrize("alpha", [-1.0, -1e-300, np.nan, np.inf, "1", None, True])
-@pytest.mark.parametrize("make", MODELS[:2])
+@pytest.mark.parametrize("make", [Ridge, HuberRegressor, PoissonRegressor])
 def test_bad_alpha(make, alpha):
     message = (
         f"The 'alpha' parameter of {make.__name__} must be a float in the range [0"
@@ -253,10 +253,11 @@ def test_bad_alpha_of_each_target(alpha, message):
 
 
 @pytest.mark.parametrize("C", [0, 0.0, -1.0, np.nan, "1", None, True, [1.0]])
-def test_bad_c(C):
-    message = "The 'C' parameter of LogisticRegression must be a float in the range (0"
+@pytest.mark.parametrize("make", [LogisticRegression, SquaredHingeClassifier])
+def test_bad_c(make, C):
+    message = f"The 'C' parameter of {make.__name__} must be a float in the range (0"
     with pytest.raises(InvalidParameterError, match=re.escape(message)):
-        LogisticRegression(C=C).fit(*problem())
+        make(C=C).fit(*problem())
 
 
 @pytest.mark.parametrize(

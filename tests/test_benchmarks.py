@@ -289,7 +289,7 @@ def test_promise_table_goes_on_where_it_stopped(data_folder, tmp_path, capsys):
     assert (tmp_path / "promise_table.png").stat().st_size > 5_000
     capsys.readouterr()
     table.main(arguments)
-    assert "german: in promise_table.csv already" in capsys.readouterr().out
+    assert "german, 0.01: in promise_table.csv already" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="no problem 'higgs'"):
         table.main(["--problems", "higgs", "--out", str(tmp_path)])
 

@@ -8,12 +8,20 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from promise_learn import LogisticRegression, Ridge, RidgeClassifier
+from _reference import SQUARED_ERROR_ONLY
+from promise_learn import (
+    HuberRegressor,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+    SquaredHingeClassifier,
+)
 from promise_learn._arrays import as_numpy, current
 from promise_learn.solvers import SOLVERS
 
-TASKS = ("ridge", "targets", "ridge classes", "binary", "multinomial")
-SQUARED_ERROR_ONLY = ("direct", "nystrom-pcg", "pcg")
+SQUARED_ERROR = ("ridge", "targets", "ridge classes")
+TASKS = (*SQUARED_ERROR, "binary", "multinomial", "hinge", "huber", "poisson")
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +36,10 @@ def data(task, storage, n=80, p=8, dtype="float64"):
     X = rng.standard_normal((n, p)) * (rng.random((n, p)) < 0.5)
     scores = 2 * X @ rng.standard_normal((p, 3)) + rng.standard_normal((n, 3)) + 0.3
     X = X.astype(dtype)
-    y = {"ridge": scores[:, 0], "targets": scores, "binary": scores[:, 0] > 0}
-    y = y.get(task, scores.argmax(axis=1))
+    one, classes = scores[:, 0], scores.argmax(axis=1)
+    y = {"ridge": one, "targets": scores, "binary": one > 0, "huber": one}
+    y |= {"poisson": np.floor(np.exp(np.clip(one, -2, 2)))}
+    y = y.get(task, classes)
     host = sparse.csr_matrix(X) if storage == "csr" else X
     with fake.Device():
         X = fake.csr_matrix(host) if storage == "csr" else fake.asarray(X)
@@ -42,6 +52,12 @@ def estimator(task, **settings):
         return Ridge(alpha=[1.0, 1.0, 10.0], **settings)
     if task == "ridge":
         return Ridge(**settings)
+    if task == "huber":
+        return HuberRegressor(alpha=1.0, **settings)
+    if task == "poisson":
+        return PoissonRegressor(alpha=0.1, **settings)
+    if task == "hinge":
+        return SquaredHingeClassifier(class_weight="balanced", **settings)
     kind = RidgeClassifier if task == "ridge classes" else LogisticRegression
     return kind(class_weight="balanced", **settings)
 
@@ -58,9 +74,8 @@ def options(name):
 def applicable():
     for task in TASKS:
         for name in SOLVERS:
-            if task in ("binary", "multinomial") and name in SQUARED_ERROR_ONLY:
-                continue
-            yield task, name
+            if task in SQUARED_ERROR or name not in SQUARED_ERROR_ONLY:
+                yield task, name
 
 
 @pytest.mark.parametrize(("task", "name"), list(applicable()))

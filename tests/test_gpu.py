@@ -8,13 +8,21 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from promise_learn import LogisticRegression, Ridge, RidgeClassifier
+from _reference import SQUARED_ERROR_ONLY
+from promise_learn import (
+    HuberRegressor,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+    SquaredHingeClassifier,
+)
 from promise_learn.preconditioners import PRECONDITIONERS
 from promise_learn.solvers import SOLVERS
 from promise_learn.testing import check_preconditioner
 
-TASKS = ("ridge", "targets", "ridge classes", "binary", "multinomial")
-SQUARED_ERROR_ONLY = ("direct", "nystrom-pcg", "pcg")
+SQUARED_ERROR = ("ridge", "targets", "ridge classes")
+TASKS = (*SQUARED_ERROR, "binary", "multinomial", "hinge", "huber", "poisson")
 SHAPES = {"n > p": (300, 12), "n < p": (40, 60)}
 
 
@@ -48,8 +56,10 @@ def data(task, storage, dtype="float64", shape="n > p"):
     X = rng.standard_normal((n, p)) * np.geomspace(1, 0.1, p)
     X *= rng.random((n, p)) < 0.5
     scores = 2 * X @ rng.standard_normal((p, 3)) + rng.standard_normal((n, 3)) + 0.3
-    y = {"ridge": scores[:, 0], "targets": scores, "binary": scores[:, 0] > 0}
-    y = y.get(task, scores.argmax(axis=1))
+    one, classes = scores[:, 0], scores.argmax(axis=1)
+    y = {"ridge": one, "targets": scores, "binary": one > 0, "huber": one}
+    y |= {"poisson": np.floor(np.exp(np.clip(one, -2, 2)))}
+    y = y.get(task, classes)
     X = X.astype(dtype)
     X = sparse.csr_matrix(X) if storage == "csr" else X
     return X, y, rng.uniform(0.5, 2.0, n)
@@ -61,6 +71,12 @@ def estimator(task, **settings):
         return Ridge(alpha=[1.0, 1.0, 10.0], **settings)
     if task == "ridge":
         return Ridge(alpha=2.0, **settings)
+    if task == "huber":
+        return HuberRegressor(alpha=2.0, **settings)
+    if task == "poisson":
+        return PoissonRegressor(alpha=0.1, **settings)
+    if task == "hinge":
+        return SquaredHingeClassifier(C=0.5, class_weight="balanced", **settings)
     if task == "ridge classes":
         return RidgeClassifier(alpha=2.0, class_weight="balanced", **settings)
     return LogisticRegression(C=0.5, class_weight="balanced", **settings)
@@ -78,9 +94,8 @@ def options(name, dtype):
 def applicable():
     for task in TASKS:
         for name in SOLVERS:
-            if task in ("binary", "multinomial") and name in SQUARED_ERROR_ONLY:
-                continue
-            yield task, name
+            if task in SQUARED_ERROR or name not in SQUARED_ERROR_ONLY:
+                yield task, name
 
 
 def assert_on_device(x, dtype):

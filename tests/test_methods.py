@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, sparse
 
+from _reference import SQUARED_ERROR_ONLY
 from promise_learn.solvers import (
     RSSN,
     SLBFGS,
@@ -48,10 +49,25 @@ METHODS = [
     ProgressiveLBFGS(batch_size=64),
     SubspaceNewton(size=7),
 ]
+REGISTERED = [solver() for solver in SOLVERS.values()]
+LOSSES = ("squared_error", "logistic", "multinomial")
+
+
+def on_each_loss(solvers):
+    """Parametrise over the solvers, each with the losses that it takes."""
+    return pytest.mark.parametrize(
+        ("solver", "loss"),
+        [
+            pytest.param(solver, loss, id=f"{solver!r}-{loss}")
+            for solver in solvers
+            for loss in LOSSES
+            if loss == "squared_error" or solver.name not in SQUARED_ERROR_ONLY
+        ],
+    )
 
 
 @cache
-def problem(loss, storage, seed=0):
+def problem(loss, storage, dtype="float64", seed=0):
     """1,200 rows, 16 columns of scales 1 to 10, weights 0.5 to 2, and the reference."""
     rng = np.random.default_rng(seed)
     n, p = 1200, 16
@@ -59,14 +75,14 @@ def problem(loss, storage, seed=0):
         rng.standard_normal((n, p))
         * np.geomspace(1, 10, p)
         * (rng.random((n, p)) < 0.5)
-    )
+    ).astype(dtype)
     scores = X @ rng.standard_normal((p, 3)) / 10 + rng.standard_normal((n, 3)) + 0.5
     y = {
         "squared_error": scores[:, 0],
         "logistic": np.where(scores[:, 0] > 0.5, 1.0, -1.0),
         "multinomial": np.argmax(scores, axis=1).astype(float),
     }[loss]
-    Z = np.column_stack([X, np.ones(n)])
+    Z = np.column_stack([X.astype(float), np.ones(n)])
     s = rng.uniform(0.5, 2.0, n)
     penalty = np.append(np.full(p, 1e-3), 0.0)
     columns = (3,) if loss == "multinomial" else ()
@@ -90,15 +106,30 @@ def newton_step(reference, w):
 # ------------------------------------------------------------------ the optimum
 
 
+CONVERGENT = [s for s in REGISTERED if s.theory.local_convergence != "none"]
+VARIANTS = [solver for solver in METHODS if repr(solver) not in map(repr, REGISTERED)]
+
+
 @pytest.mark.parametrize("storage", ["dense", "csr"])
-@pytest.mark.parametrize("loss", ["squared_error", "logistic", "multinomial"])
-@pytest.mark.parametrize("solver", METHODS, ids=repr)
+@on_each_loss(CONVERGENT + VARIANTS)
 def test_every_method_reaches_the_newton_optimum(solver, loss, storage):
     f, reference = problem(loss, storage)
     # a tenth of 1e-8, as the decrement stands for the gap to first order only
     result = minimize(f, solver, tol=1e-9)
     assert result.status is Status.CONVERGED
     assert reference.gap(result.w) <= 1e-8
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@on_each_loss(REGISTERED)
+def test_every_method_takes_float32_rows(solver, loss, storage):
+    """They are kept as they are; w and the objective have float64."""
+    f, reference = problem(loss, storage, "float32")
+    tol = 1e-6 if solver in CONVERGENT else 1e-3
+    result = minimize(f, solver, tol=tol)
+    assert f.design.rows.X.dtype == np.float32
+    assert result.status is Status.CONVERGED
+    assert reference.gap(result.w) <= 2 * tol
 
 
 @pytest.mark.parametrize("solver", METHODS, ids=repr)

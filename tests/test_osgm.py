@@ -1,7 +1,7 @@
 """Online scaled gradient methods, and the first-order baselines of benchmarks/."""
 
 from importlib import import_module
-from itertools import islice, pairwise
+from itertools import islice, pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy import sparse
 
 from promise_learn.solvers import OSGM, Status, minimize
 from promise_learn.solvers._scaling import Momentum, Scaling, smoothness, unit_of
+from promise_learn.solvers.osgm import OPTIONS
 from promise_learn.testing import DenseProblem, solver_case
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -67,6 +68,38 @@ def test_the_gradient_in_the_scaling_is_a_finite_difference(task, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("surrogate", ["hypergradient", "ratio"])
+def test_the_second_step_is_a_gradient_step_on_the_surrogate(surrogate, kind):
+    """P starts at 0, so that the first step only learns; gradients by differences."""
+    f, reference = solver_case("logistic", "csr", "n > p")
+    w, rate, h = f.zeros(), 0.3, 1e-6
+    value, g = reference.value(w), reference.gradient(w)
+    c = g @ g if surrogate == "hypergradient" else value - reference.minimum
+
+    def left(P):
+        """What a step with P leaves, as the surrogate has it."""
+        return reference.value(w - (P @ g if kind == "matrix" else P * g)) / c
+
+    P = np.zeros({"scalar": (), "diagonal": g.shape, "matrix": (f.dim, f.dim)}[kind])
+    slope = np.empty_like(P)
+    for place in np.ndindex(P.shape):
+        D = np.zeros_like(P)
+        D[place] = h
+        slope[place] = (left(P + D) - left(P - D)) / (2 * h)
+    L, _ = smoothness(f.expand(w), f.zeros() + 1, np.random.default_rng(0))
+    solver = OSGM(
+        surrogate=surrogate, scaling=kind, action="vanilla", learner="ogd", rate=rate,
+        lower_bound=reference.minimum, **PLAIN,
+    )  # fmt: skip
+    first, second = steps(f, solver, 2)
+    learned = -rate / L * slope
+    assert_array_equal(first.w, w)
+    step = learned @ g if kind == "matrix" else learned * g
+    # differences of values near 1 over 2e-6 leave 1e-10 beside slopes near 1
+    assert_allclose(second.w, w - step, 1e-5, 1e-7 * np.abs(step).max())
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_gradient_descent_on_the_scaling_goes_down(kind):
     """The sign: two steps along the same gradient make P longer, not negative."""
     f, reference = quadratic(np.array([1.0, 2.0, 4.0]))
@@ -118,7 +151,9 @@ def test_smoothness_is_the_top_of_the_hessian_in_the_units(task):
 @pytest.mark.parametrize("learner", ["adagrad", "ogd"])
 @pytest.mark.parametrize("surrogate", ["hypergradient", "ratio"])
 @pytest.mark.parametrize("action", ["monotone", "lookahead"])
-@pytest.mark.parametrize("task", ["ridge", "logistic", "multinomial", "squared hinge"])
+@pytest.mark.parametrize(
+    "task", ["ridge", "logistic", "multinomial", "squared hinge", "huber", "poisson"]
+)
 def test_it_never_raises_the_objective(task, action, surrogate, learner):
     f, reference = solver_case(task, "dense", "n > p")
     solver = OSGM(surrogate=surrogate, action=action, learner=learner)
@@ -128,6 +163,32 @@ def test_it_never_raises_the_objective(task, action, surrogate, learner):
     assert all(new <= old + noise for old, new in pairwise(values))
     assert values[-1] < values[0]
     assert reference.value(trace[-1].w) == pytest.approx(values[-1], rel=1e-12)
+
+
+@pytest.mark.parametrize("task", ["logistic", "multinomial", "huber", "poisson"])
+@pytest.mark.parametrize("momentum", [0.0, 0.95])
+@pytest.mark.parametrize(
+    "chosen", list(product(*OPTIONS.values())), ids=lambda chosen: "-".join(chosen)
+)
+def test_every_combination_runs_and_tells_the_truth(chosen, momentum, task):
+    f, reference = solver_case(task, "csr", "n > p")
+    solver = OSGM(**dict(zip(OPTIONS, chosen, strict=True)), momentum=momentum)
+    with np.errstate(all="ignore"):  # vanilla steps may diverge
+        result = minimize(f, solver, tol=1e-4, max_iter=100)
+        gap = reference.gap(result.w)
+    assert np.isfinite(result.w).all()
+    assert gap <= 1e-3 or result.status is not Status.CONVERGED
+    if solver.action != "vanilla":
+        assert f.value(result.w) < f.value(f.zeros())
+
+
+def test_a_diverged_iterate_is_not_called_converged():
+    """Far out the deviance is linear and its curvature huge: decrements vanish."""
+    f, _ = solver_case("poisson", "dense", "n > p")
+    solver = OSGM(scaling="scalar", action="vanilla", learner="ogd", momentum=0.0)
+    result = minimize(f, solver, max_iter=30)
+    assert result.history["objective"].max() > 1e100
+    assert result.status is not Status.CONVERGED
 
 
 def test_lookahead_adds_a_gradient_step():

@@ -20,7 +20,12 @@ from promise_learn.solvers import (
     minimize,
     resolve_solver,
 )
-from promise_learn.testing import SOLVER_CASES, check_solver, solver_case
+from promise_learn.testing import (
+    SOLVER_CASES,
+    DenseProblem,
+    check_solver,
+    solver_case,
+)
 
 STOCHASTIC = [name for name, solver in SOLVERS.items() if solver.stochastic]
 TALL = [case for case in SOLVER_CASES if "n > p" in case]
@@ -90,6 +95,25 @@ def test_saturated_start_is_not_called_converged():
         result = minimize(f, solver, start, max_iter=100)
         true = is_minimum(reference, result.w, minimum, 1e-6)
         assert true or result.status is not Status.CONVERGED
+
+
+@pytest.mark.parametrize("preconditioner", ["auto", "nystrom", None])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_newton_cg_tells_the_truth_of_as_many_rows_as_unknowns(seed, preconditioner):
+    """The smallest curvature is far below what the first iterations of CG see."""
+    n, p, rng = 61, 60, np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) * np.geomspace(1, 1000, p)
+    X *= rng.random((n, p)) < 0.5
+    scores = X @ rng.standard_normal(p) / np.linalg.norm(X) * n**0.5
+    y = np.where(scores + 0.5 * rng.standard_normal(n) > 0, 1.0, -1.0)
+    Z = np.column_stack([X, np.ones(n)])
+    penalty = np.append(np.full(p, 1e-6), 0.0)
+    weights = np.full(n, 1 / n)
+    reference = DenseProblem(Z, y, "logistic", weights, penalty, (p + 1,))
+    f = reference.objective(X, intercept=True)
+    result = minimize(f, NewtonCG(preconditioner), tol=1e-4)
+    assert result.status is Status.CONVERGED
+    assert reference.gap(result.w) <= 2e-4
 
 
 # ------------------------------------------------------------------ names and checks

@@ -1,13 +1,13 @@
 """The talk's table of solved instances in LIBSVM, on the files that are at hand.
 
-    python benchmarks/reproduce/libsvm_table.py --out benchmarks/reproduce
+    python benchmarks/reproduce/libsvm_table.py
 
 Two problems a data set, sums over rows without a penalty: the smoothed SVM
 1/2 sum max(0, 1 - y (a.w - b))^2, and logistic regression. Solved means that the
 largest entry of the gradient falls below 1e-4 in fewer than 999 gradient evaluations.
 Every method of the published comparison is run over its published grid and its best
 run counts; the last column is our solver "osgm", without any tuning. Writes
-libsvm_table.csv, libsvm_table.md and libsvm_table.png.
+libsvm_table.csv, libsvm_table.md and libsvm_table.png to the folder results.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from scipy import sparse
 from scipy.special import expit
 
@@ -23,14 +24,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from baselines import published_grids
 from environment import machine
+from plots import stamp
 
 from promise_learn.datasets import load_libsvm
 from promise_learn.design import Design
-from promise_learn.losses import Logistic, Loss
+from promise_learn.losses import LOSSES
 from promise_learn.objective import Objective
 from promise_learn.solvers import SOLVERS
 
 BUDGET, TOL, SEED = 999, 1e-4, 20250128
+RESULTS = Path(__file__).parent / "results"
 PUBLISHED = {
     "GD": (5, 2),
     "GD-HB": (9, 7),
@@ -60,21 +63,6 @@ FILES = {
     "ijcnn1.tr": "35,000 of its 49,990 training rows",
 }
 """Data sets of the published list that may be at hand, and how ours differ."""
-
-
-class SquaredHinge(Loss):
-    """1/2 max(0, 1 - y eta)^2."""
-
-    max_curvature = 1.0
-
-    def value(self, eta, y):
-        return 0.5 * np.maximum(0, 1 - y * eta) ** 2
-
-    def slope(self, eta, y):
-        return -y * np.maximum(0, 1 - y * eta)
-
-    def curvature(self, eta, y):
-        return (y * eta < 1).astype(float)
 
 
 class Problem:
@@ -111,7 +99,7 @@ class Counted(Objective):
 def untuned(problem):
     """Passes over X that our default OSGM takes; None where it does not get there."""
     n, p = problem.A.shape
-    loss = SquaredHinge() if problem.kind == "svm" else Logistic()
+    loss = LOSSES["squared_hinge" if problem.kind == "svm" else "logistic"]()
     weights, penalty = np.full(n, 1 / n), np.zeros(p)
     f = Counted(Design(problem.A), problem.y, loss, weights, penalty, (p,))
     for step in SOLVERS["osgm"]().iterate(f, problem.start, np.random.default_rng(0)):
@@ -146,7 +134,7 @@ def load(name):
 def main(arguments=None):
     """Run what is asked for, and write the table."""
     cli = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    cli.add_argument("--out", type=Path, default=Path(__file__).parent)
+    cli.add_argument("--out", type=Path, default=RESULTS)
     cli.add_argument("--data", default=",".join(FILES), help="names, by commas")
     cli.add_argument("--only-ours", action="store_true", help="run untuned OSGM alone")
     args = cli.parse_args(arguments)
@@ -205,17 +193,13 @@ def write(out, rows, line):
         for name in dict.fromkeys(row["data"] for row in rows)
     ]
     (out / "libsvm_table.md").write_text("\n".join(lines) + "\n")
-    chart(out / "libsvm_table.png", count, sets, line)
+    chart(out / "libsvm_table.png", count, sets)
 
 
-def chart(path, count, sets, line):
+def chart(path, count, sets):
     """Bars of the solved instances."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.add_subplot()
     place = np.arange(len(count))
     for shift, (k, kind) in zip(
         (-0.2, 0.2), enumerate(("SVM", "logistic")), strict=True
@@ -224,9 +208,8 @@ def chart(path, count, sets, line):
     axes.set_xticks(place, count, rotation=45, ha="right")
     axes.set(ylabel=f"solved, of {sets}", ylim=(0, sets + 0.5))
     axes.legend()
-    figure.text(0.01, 0.0, line, fontsize=4)
+    stamp(figure)
     figure.savefig(path, dpi=150)
-    pyplot.close(figure)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,17 @@ there, so Katyusha, with a snapshot an epoch in the paper and two by default, ta
 and three an epoch; "all passes" adds evaluations of F and preconditioners, which the
 paper leaves out. F* is by exact Newton steps, stated beside the published reference.
 
-Every problem is appended to promise_table.csv when it is done; a second run goes on
-with those that are missing. Then promise_table.md and promise_table.png are written.
-`--problems ijcnn1` adds what the default set leaves out as too large.
+Every problem and mu_0 is appended to promise_table.csv when it is done; a second run
+goes on with those that are missing. Then promise_table.md and promise_table.png are
+written (promise_report.py). `--problems ijcnn1` adds what the default set leaves out
+as too large.
 """
 
 import argparse
 import csv
-import statistics
 import sys
 import time
+from itertools import product
 from math import inf
 from pathlib import Path
 
@@ -29,9 +30,9 @@ from scipy.special import expit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import plots
 from environment import machine
-from promise_problems import COLUMNS, LARGE, MAKERS, PUBLISHED
+from promise_problems import LARGE, MAKERS, PUBLISHED, STRENGTHS, published
+from promise_report import ACCURACY, draw, report
 
 from promise_learn.design import Design
 from promise_learn.losses import LOSSES
@@ -45,8 +46,6 @@ BUDGETS = {
     "sketchy-saga": 200,
     "sketchy-katyusha": 100,
 }
-STRENGTHS = (1e-2, 1e-1)
-SOLVED = 1e-4
 RESULTS = Path(__file__).parent / "results"
 FIELDS = (
     *("problem", "task", "n", "p", "mu_0", "preset", "preconditioner", "solver"),
@@ -114,35 +113,25 @@ def run(f, solver, level, budget):
     return inf, passes, time.perf_counter() - start, value
 
 
-def published(name, mu0, solver, preconditioner):
-    """Epochs of PROMISE: a number, inf where unsolved, None where not stated."""
-    if mu0 != STRENGTHS[0] or (solver, preconditioner) not in COLUMNS:
-        return None
-    epochs = PUBLISHED[name].epochs[COLUMNS.index((solver, preconditioner))]
-    return inf if epochs is None else epochs
-
-
-def rows_of(name, presets, strengths):
-    """Lines of the table for one problem."""
-    for mu0 in strengths:
-        problem = MAKERS[name](name, mu0)
-        f, best = objective(problem), minimum(problem)
-        for preset in presets:
-            named = list(PRECONDITIONERS) + ["auto"] * (preset == "auto")
-            for preconditioner in named:
-                for kind, budget in BUDGETS.items():
-                    solver, passes_each = make(kind, preconditioner, preset)
-                    found = run(f, solver, best + SOLVED, budget)
-                    epochs, passes, seconds, value = found
-                    reference = PUBLISHED[name].optimum[STRENGTHS.index(mu0)]
-                    stated = published(name, mu0, kind, preconditioner)
-                    line = (
-                        *(name, problem.task, *problem.X.shape, mu0, preset),
-                        *(preconditioner, kind, reference, f"{best:.9f}", stated),
-                        *(epochs, epochs * passes_each, f"{passes:.1f}"),
-                        *(f"{seconds:.3f}", f"{value:.9f}"),
-                    )
-                    yield dict(zip(FIELDS, line, strict=True))
+def rows_of(name, mu0, presets):
+    """Lines of the table for one problem and mu_0."""
+    problem = MAKERS[name](name, mu0)
+    f, best = objective(problem), minimum(problem)
+    reference = PUBLISHED[name].optimum[STRENGTHS.index(mu0)]
+    for preset in presets:
+        named = list(PRECONDITIONERS) + ["auto"] * (preset == "auto")
+        for preconditioner, (kind, budget) in product(named, BUDGETS.items()):
+            solver, passes_each = make(kind, preconditioner, preset)
+            found = run(f, solver, best + ACCURACY, budget)
+            epochs, passes, seconds, value = found
+            stated = published(name, mu0, kind, preconditioner)
+            line = (
+                *(name, problem.task, *problem.X.shape, mu0, preset),
+                *(preconditioner, kind, reference, f"{best:.9f}", stated),
+                *(epochs, epochs * passes_each, f"{passes:.1f}"),
+                *(f"{seconds:.3f}", f"{value:.9f}"),
+            )
+            yield dict(zip(FIELDS, line, strict=True))
 
 
 def read(path):
@@ -164,97 +153,6 @@ def append(path, lines):
         table.writerows(lines)
 
 
-def value(line, key):
-    """Number of a line; None where there is none."""
-    return float(line[key]) if line[key] != "" else None
-
-
-def text(epochs):
-    """Epochs as the published tables write them: a hyphen where unsolved."""
-    if epochs is None:
-        return ""
-    return "-" if epochs == inf else f"{epochs:.0f}"
-
-
-def problems_table(lines):
-    """Optima and epochs of the four columns that PROMISE states by problem."""
-    heads = [f"{s.removeprefix('sketchy-')} {p}" for s, p in COLUMNS]
-    out = [
-        'Epochs at mu_0 = 1e-2: published / preset "paper" / our defaults.\n',
-        "| problem | n | p | F published | F* | " + " | ".join(heads) + " |",
-        "|---|---|---|---|---|" + "---|" * len(heads),
-    ]
-    first = [line for line in lines if float(line["mu_0"]) == STRENGTHS[0]]
-    for name in dict.fromkeys(line["problem"] for line in first):
-        own = [line for line in first if line["problem"] == name]
-        key = {(x["solver"], x["preconditioner"], x["preset"]): x for x in own}
-        cells = []
-        for solver, preconditioner in COLUMNS:
-            ours = [key.get((solver, preconditioner, k)) for k in ("paper", "auto")]
-            epochs = [published(name, STRENGTHS[0], solver, preconditioner)]
-            epochs += [x and value(x, "epochs") for x in ours]
-            cells.append(" / ".join(map(text, epochs)))
-        same = "" if PUBLISHED[name].same else " *"
-        facts = (own[0][k] for k in ("n", "p", "F published", "F*"))
-        out.append(f"| {name}{same} | " + " | ".join([*facts, *cells]) + " |")
-    out.append("\n\\* the recipe of PROMISE, with random features of another stream.")
-    return out
-
-
-def summary(lines, column):
-    """Problems solved and the median of a column, by solver and preconditioner."""
-    names = [*PRECONDITIONERS, "auto"]
-    out = []
-    for mu0 in STRENGTHS:
-        own = [line for line in lines if float(line["mu_0"]) == mu0]
-        count = len({line["problem"] for line in own})
-        if count:
-            out += [
-                f"\nSolved of {count} at mu_0 = {mu0:g}, and the median of {column}: "
-                'preset "paper" / our defaults.\n',
-                "| solver | " + " | ".join(names) + " |",
-                "|---|" + "---|" * len(names),
-            ]
-            for solver in BUDGETS:
-                cells = (solved_and_median(own, solver, name, column) for name in names)
-                out.append(f"| {solver} | " + " | ".join(cells) + " |")
-    return out
-
-
-def solved_and_median(lines, solver, preconditioner, column):
-    """Cell of the summary: both presets, where they ran."""
-    cell = []
-    for preset in ("paper", "auto"):
-        costs = [
-            value(line, column) if value(line, "epochs") < inf else inf
-            for line in lines
-            if (solver, preconditioner, preset)
-            == (line["solver"], line["preconditioner"], line["preset"])
-        ]
-        if costs:
-            solved = sum(cost < inf for cost in costs)
-            cell.append(f"{solved}, {text(statistics.median(costs))}")
-    return " / ".join(cell)
-
-
-def draw(lines, path):
-    """Performance profile in passes: the paper's ssn against our default."""
-    kept = {"paper": "ssn", "auto": "auto"}
-    times = {}
-    for line in lines:
-        if line["preconditioner"] != kept[line["preset"]]:
-            continue
-        label = {"paper": "paper, ssn", "auto": "default"}[line["preset"]]
-        found = times.setdefault((line["problem"], line["mu_0"]), {})
-        if value(line, "passes") < inf:
-            found[f"{line['solver']} {label}"] = value(line, "passes")
-    names = [f"{s} {k}" for k in ("paper, ssn", "default") for s in BUDGETS]
-    colour = {name: f"C{i % len(BUDGETS)}" for i, name in enumerate(names)}
-    plots.profile(
-        list(times.values()), colour, SOLVED, path, "passes", names[: len(BUDGETS)]
-    )
-
-
 def main(arguments=None):
     """Run what is missing, and write the report."""
     small = [name for name in MAKERS if name not in LARGE]
@@ -267,30 +165,31 @@ def main(arguments=None):
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "promise_table.csv"
     print(machine())
-    done = {line["problem"] for line in read(path)}
-    for name in args.problems.split(","):
+    keys = ("problem", "mu_0", "preset")
+    done = {tuple(line[key] for key in keys) for line in read(path)}
+    names, strengths = args.problems.split(","), STRENGTHS[: 1 if args.quick else 2]
+    for name, mu0 in product(names, strengths):
         if name not in MAKERS:
             raise SystemExit(f"no problem {name!r}: choose of {', '.join(MAKERS)}")
-        if name in done:
-            print(f"{name}: in {path.name} already")
+        presets = args.presets.split(",")
+        presets = [each for each in presets if (name, str(mu0), each) not in done]
+        if not presets:
+            print(f"{name}, {mu0:g}: in {path.name} already")
             continue
-        start, strengths = time.perf_counter(), STRENGTHS[: 1 if args.quick else 2]
+        start = time.perf_counter()
         try:
-            lines = list(rows_of(name, args.presets.split(","), strengths))
+            lines = list(rows_of(name, mu0, presets))
         except FileNotFoundError as error:
             print(f"{name}: skipped. {error}")
             continue
         append(path, lines)
         solved = sum(line["epochs"] < inf for line in lines)
         seconds = time.perf_counter() - start
-        print(
-            f"{name}: {solved} of {len(lines)} runs solved, {seconds:.0f} s", flush=True
-        )
+        count = f"{solved} of {len(lines)} runs solved"
+        print(f"{name}, {mu0:g}: {count}, {seconds:.0f} s", flush=True)
     lines = read(path)
     if lines:
-        report = [f"{machine()}\n", *problems_table(lines)]
-        report += [*summary(lines, "passes"), *summary(lines, "all passes")]
-        (args.out / "promise_table.md").write_text("\n".join(report) + "\n")
+        (args.out / "promise_table.md").write_text(f"{machine()}\n\n{report(lines)}")
         draw(lines, args.out / "promise_table.png")
 
 

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from environment import machine
+from plots import stamp
 from problems import SUITES, Spec, estimator, load
 
 from promise_learn import HessianSpectrum, SpectrumDisplay
@@ -104,6 +105,7 @@ def main(arguments=None):
         table.writeheader()
         table.writerows(rows)
     figure.suptitle("Spectral density and condition number of the Hessian")
+    stamp(figure)
     figure.savefig(args.out / "spectra.png", dpi=110)
 
 

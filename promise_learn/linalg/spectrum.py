@@ -221,7 +221,7 @@ def effective_dimension(product, dim, rng, X, mu, *, n_probes=10, steps=100):
     r"""Effective dimension of a positive semidefinite operator at a penalty mu.
 
     .. math:: d_{\mathrm{eff}}(\mu) = \mathrm{tr}\, H (H + \mu I)^{-1}
-              = \sum_j rac{\lambda_j}{\lambda_j + \mu}
+              = \sum_j \frac{\lambda_j}{\lambda_j + \mu}
 
     Exact for dim up to `EXACT`, else by `spectral_density`. A Nystrom approximation
     of about three times this rank leaves a condition number of order one (Frangella,

@@ -18,6 +18,7 @@ from .status import Status
 from .theory import Theory
 
 MARGIN = 0.9  # the decrement may be this much short of the gap: exact to first order
+NOTICEABLE = 1e-6  # no rounding error of F, even from float32 data
 ROUNDING = 1e-24  # margins round to some eps, and the gap is quadratic in them
 
 
@@ -155,6 +156,9 @@ class _Run:
             step.gap = self._certify(step, point, step.gap, target)
         elif step.gap <= target and step.confirm is not None and not step.confirm():
             step.gap = math.inf
+        known = value - self.best_value  # F* is no larger than the least value seen
+        if step.gap <= target < known and known > NOTICEABLE * abs(value):
+            step.gap = known
         return math.isfinite(value), step.gap <= target
 
     def record(self, step):

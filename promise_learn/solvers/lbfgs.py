@@ -22,7 +22,7 @@ class LBFGS(Solver):
     Parameters
     ----------
     memory : int, default=10
-        Correction pairs kept.
+        Correction pairs kept; SciPy's default.
 
     References
     ----------

@@ -39,12 +39,12 @@ class NewtonCG(Solver):
         is very sparse; else "nystrom": the Nystrom approximation of the whole Hessian,
         of adaptive rank, on equilibrated columns.
     max_cg : int, default=500
-        CG iterations a Newton step.
+        CG iterations a Newton step (our choice).
 
     References
     ----------
     Nocedal and Wright, Numerical Optimization (2006), algorithm 7.1; Frangella, Tropp
-    and Udell, Randomized Nystrom preconditioning (2023), algorithm 5.2; PROMISE
+    and Udell, Randomized Nystrom preconditioning (2023), section 5; PROMISE
     (Frangella et al., 2024), section 3, for the preconditioners; Nash and Sofer,
     Assessing a search direction within a truncated-Newton method (1990), for the rule
     of early steps.
@@ -79,7 +79,7 @@ class NewtonCG(Solver):
 
     def _steps(self, f, w, rng):
         unsteady = f.loss.piecewise or math.isinf(f.loss.max_curvature)
-        broad = f.n_rows < f.dim  # curvature may vanish, and the penalty alone is left
+        broad = f.n_rows < 2 * f.dim  # curvature may be that of the penalty alone
         cautious = unsteady or broad or may_be_poor(self.preconditioner, f)
         point, inverse, fresh = f.expand(w), None, 0
         passes, t, refreshes, relative = 1.0, 1.0, 0, math.inf

@@ -26,7 +26,7 @@ class NewtonCholesky(Solver):
     Parameters
     ----------
     memory_limit : float, default=4e9
-        Bytes that the dense Hessian and its factor may take.
+        Bytes that the dense Hessian and its factor may take (our choice).
 
     Raises
     ------

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import as_numpy, dense, identity, like, take
+from .. import multinomial
+from .._arrays import take
 from ..design import Design
 from ..linalg import sparse_sign
 from ..losses import SquaredError
@@ -135,37 +136,14 @@ def sketched_model(point, size, rng, nonzeros=8):
     for lo in range(0, f.n_rows, step):
         rows = np.arange(lo, min(f.n_rows, lo + step))
         if f.coupled:
-            A = _class_root(point, rows)
+            A = multinomial.class_root(point, rows)
         else:
             A = f.design.root(rows, take(point.row_curvature, rows))
         parts.append(sparse_sign(A, size, rng, nonzeros))
     Y, penalty, shape = reduce(add, parts), f.penalty, f.shape
     if f.coupled:
-        Y, shape = f.xp.concat([Y, _flat_rows(f)], axis=0), (K * f.dim,)
+        Y, shape = f.xp.concat([Y, multinomial.flat_rows(f)], axis=0), (K * f.dim,)
         penalty = f.xp.tile(penalty, (K,))
     ones = f.design.rows.zeros((Y.shape[0],)) + 1
     model = Objective(Design(Y), None, SquaredError(), ones, penalty, shape)
     return Expansion(model, None, None, None, None, ones)
-
-
-def _class_root(point, rows):
-    """Row block (b K, K dim) whose A'A is the multinomial Hessian of the rows.
-
-    Without the penalty, in class-major order. With q the root of the probabilities p of
-    row i and Q_i = diag(q) - p q', Q_i Q_i' = diag(p) - p p', so that the rows of the
-    block are the columns of Q_i kron x_i.
-    """
-    f, xp, K = point.objective, point.objective.xp, point.objective.n_columns
-    X = dense(f.design.root(rows, take(f.weights, rows)))
-    P = f.loss.curvature(take(point.eta, rows), take(f.y, rows))
-    Q = (identity(K, P)[None, :, :] - P[:, None, :]) * xp.sqrt(P)[:, :, None]
-    block = Q[:, :, :, None] * X[:, None, None, :]
-    return xp.reshape(block, (len(rows) * K, K * f.dim))
-
-
-def _flat_rows(f):
-    """Rows that give unit curvature to moving all classes of a free coefficient."""
-    free = np.flatnonzero(as_numpy(f.penalty) == 0)
-    rows = np.zeros((len(free), f.n_columns, f.dim))
-    rows[np.arange(len(free)), :, free] = f.n_columns**-0.5
-    return like(rows.reshape(len(free), -1), f.penalty)

@@ -42,7 +42,8 @@ class OSGM(Solver):
     action : {"monotone", "lookahead", "vanilla"}, default="monotone"
         "monotone" stays at w if the step does not lower F, and learns all the same;
         "lookahead" does so, too, then adds a gradient step of length 1 / L, for a
-        second evaluation; "vanilla" takes every step.
+        second evaluation, if that lowers F (it does where the curvature of the loss has
+        a bound); "vanilla" takes every step, and may diverge.
     learner : {"adagrad", "ogd"}, default="adagrad"
         Rule by which P is learned: AdaGrad, or online gradient descent. The momentum
         has AdaGrad in any case.
@@ -119,7 +120,8 @@ class OSGM(Solver):
             if self.action != "vanilla" and not moved.value < point.value:
                 moved = point
             if self.action == "lookahead":
-                moved = f.expand(moved.w - unit**2 * moved.gradient / L)
+                further = f.expand(moved.w - unit**2 * moved.gradient / L)
+                moved = further if further.value < moved.value else moved
                 passes += 1
             change, point = (moved.w - point.w) / unit, moved
             values.append(point.value)

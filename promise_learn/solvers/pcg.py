@@ -102,7 +102,7 @@ class NystromPCG(PCG):
     References
     ----------
     Frangella, Tropp and Udell, Randomized Nystrom preconditioning, SIAM J. Matrix Anal.
-    Appl. 44 (2023), algorithm 5.2.
+    Appl. 44 (2023), section 5.
     """
 
     preconditioner: Any = "nystrom"
@@ -113,5 +113,5 @@ class NystromPCG(PCG):
         "full",
         True,
         "fast linear",
-        "Frangella, Tropp and Udell (2023), algorithm 5.2",
+        "Frangella, Tropp and Udell (2023), Nystrom PCG",
     )

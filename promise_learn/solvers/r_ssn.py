@@ -18,7 +18,7 @@ class RSSN(Solver):
 
     with independent samples B and S that grow geometrically, and t by a line search on
     :math:`F_B`. The damping is that of Levenberg; that it falls with the gradient makes
-    the local rate superlinear once the batches are all rows.
+    the local rate quadratic once the batches are all rows.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class RSSN(Solver):
         "exponentially increasing",
         "exponentially increasing",
         False,
-        "superlinear",
+        "quadratic",
         "Meng et al. (2020), R-SSN",
     )
 

@@ -63,7 +63,7 @@ class SketchyKatyusha(StochasticSolver):
     preset : {"auto", "paper"}, default="auto"
         What "auto" stands for; see `StochasticSolver`.
     snapshots : int, default=2
-        Snapshots an epoch, each of which makes a pass.
+        Snapshots an epoch, each of which makes a pass; one on average in the source.
 
     References
     ----------

@@ -49,7 +49,7 @@ class SketchySGD(StochasticSolver):
     preset : {"auto", "paper"}, default="auto"
         What "auto" stands for; see `StochasticSolver`.
     steady : float, default=10
-        Epochs until the step has halved.
+        Epochs until the step has halved (our choice; the source keeps it).
 
     References
     ----------
