@@ -4,13 +4,25 @@ import threading
 
 import numpy as np
 import pytest
+import scipy.sparse
 from _cases import half_empty, problem, store
 from _hard import few_weights, rare_class, sorted_rows
 from numpy.testing import assert_allclose
 
-from promise_learn.solvers import line_search, row_space
+from promise_learn.design import Design
+from promise_learn.losses import Logistic
+from promise_learn.objective import Objective
+from promise_learn.solvers import (
+    NewtonCG,
+    NewtonCholesky,
+    Status,
+    line_search,
+    minimize,
+    row_space,
+)
 from promise_learn.solvers._handoff import generated
 from promise_learn.solvers.growing import growing_samples
+from promise_learn.solvers.sketch import starts_bare
 from promise_learn.testing import solver_case
 
 # ------------------------------------------------------------------ row space
@@ -159,3 +171,42 @@ def test_growing_samples_pass_over_what_lacks_a_class_or_weight():
 def test_warm_start_takes_no_samples():
     f, _ = sorted_rows()
     assert not list(growing_samples(f, f.zeros() + 1, np.random.default_rng(0)))
+
+
+def unit_rows(scales=None):
+    """Sparse 300 x 4,000 with rows of norm one; columns may differ in scale."""
+    rng = np.random.default_rng(0)
+    X = scipy.sparse.random_array((300, 4000), density=0.003, rng=rng, format="csr")
+    X = X if scales is None else X.multiply(scales).tocsr()
+    norms = np.sqrt(X.multiply(X).sum(axis=1)) + 1e-300
+    return X.multiply(1 / norms[:, None]).tocsr(), rng.choice([-1.0, 1.0], 300)
+
+
+def objective(X, y, penalty=1e-3):
+    """Logistic objective without an intercept."""
+    n, p = X.shape
+    data = Design(X), y, Logistic(), np.full(n, 1 / n)
+    return Objective(*data, np.full(p, penalty), (p,))
+
+
+def test_newton_cg_starts_bare_where_rows_are_alike():
+    X, y = unit_rows()
+    assert starts_bare("auto", objective(X, y))
+    assert not starts_bare("diagonal", objective(X, y))
+    longer = X.copy()
+    longer.data[longer.indptr[5] : longer.indptr[6]] *= 100
+    assert not starts_bare("auto", objective(longer, y))
+    dense = X[:, :50].toarray()
+    assert not starts_bare("auto", objective(dense, y))
+
+
+def test_a_bare_start_gives_way_to_heavy_rows():
+    X, y = unit_rows(10.0 ** np.linspace(-3, 0, 4000))
+    f = objective(X, y, 1e-6)
+    assert starts_bare("auto", f)
+    result = minimize(f, NewtonCG(), tol=1e-8)
+    exact = minimize(f, NewtonCholesky(), tol=1e-12)
+    assert result.status == Status.CONVERGED
+    assert result.history["refreshes"][-1] > 1
+    best = f.value(exact.w)
+    assert f.value(result.w) - best <= 1e-8 * best

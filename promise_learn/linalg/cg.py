@@ -54,7 +54,7 @@ class _Lanczos:
 
     def update(self, alpha, beta, remaining):
         """Add the coefficients of one iteration, and update the Ritz value."""
-        from scipy.linalg import eigvalsh_tridiagonal
+        from scipy.linalg import lapack
 
         self.alphas.append(alpha)
         self.betas.append(beta)
@@ -70,9 +70,13 @@ class _Lanczos:
                 continue
             diagonal = 1 / a[:m]
             diagonal[1:] += b[: m - 1] / a[: m - 1]
-            off = np.sqrt(b[: m - 1]) / a[: m - 1]
-            theta = eigvalsh_tridiagonal(diagonal, off, select="i", select_range=(0, 0))
-            self.smallest = min(self.smallest, max(float(theta[0]), 1e-300))
+            off = np.sqrt(b[: max(m - 1, 1)]) / a[: max(m - 1, 1)]
+            # the least eigenvalue alone; SciPy's own call takes several times as long
+            theta, failed = lapack.dstebz(diagonal, off, 2, 0.0, 0.0, 1, 1, 0.0, "E")[
+                1::3
+            ]
+            if not failed:
+                self.smallest = min(self.smallest, max(float(theta[0]), 1e-300))
 
 
 def _extrapolated(gains, safety=2.0):

@@ -10,12 +10,13 @@ from ..linalg.cg import pcg
 from .base import Solver, Step
 from .growing import STEPS, growing_samples
 from .line_search import advance
-from .sketch import curvature_inverse, may_be_poor
+from .sketch import curvature_inverse, may_be_poor, starts_bare
 from .theory import Theory
 
 TINY = 1e-300
 FAR = 1e-3
 PRODUCTIVE = 0.9
+BARE = 20  # iterations that a preconditioner of heavy rows costs and cannot save
 
 
 @dataclass(repr=False, eq=False)
@@ -35,9 +36,10 @@ class NewtonCG(Solver):
     ----------
     preconditioner : str, Preconditioner or None, default="auto"
         "auto" is the Cholesky factor of the Hessian of a row sample where that is small
-        enough; else the rows of large leverage and the diagonal of the others where X
-        is very sparse; else "nystrom": the Nystrom approximation of the whole Hessian,
-        of adaptive rank, on equilibrated columns.
+        enough; else, where X is very sparse, the rows of large leverage and the
+        diagonal of the others, and where rows have like norms none until a step asks
+        for 20 CG iterations; else "nystrom": the Nystrom approximation of the whole
+        Hessian, of adaptive rank, on equilibrated columns.
     max_cg : int, default=500
         CG iterations a Newton step (our choice).
 
@@ -86,9 +88,12 @@ class NewtonCG(Solver):
         slack, last = 0.5, math.inf
         while point is not None:
             if inverse is None:
-                inverse, cost = curvature_inverse(self.preconditioner, point, rng)
+                bare = refreshes == 0 and starts_bare(self.preconditioner, f)
+                inverse, cost = _same, 0.0
+                if not bare:
+                    inverse, cost = curvature_inverse(self.preconditioner, point, rng)
                 passes, refreshes, fresh = passes + cost, refreshes + 1, 0
-                patience = self.max_cg
+                patience = min(self.max_cg, BARE) if bare else self.max_cg
             forcing, gained = min(0.1, relative**0.5), 0.0
             if point.value > PRODUCTIVE * last:
                 slack *= 0.5
@@ -124,8 +129,14 @@ class NewtonCG(Solver):
             )
             relative = decrement / max(abs(point.value), TINY)
             fresh = fresh or it.iteration
-            if not f.quadratic:
+            if bare:
+                inverse = None if it.iteration >= patience else inverse
+            elif not f.quadratic:
                 patience = min(self.max_cg, int(2 * (fresh + cost) + 10))
                 inverse = None if it.iteration > fresh + cost else inverse
             point, t = advance(f, point, it.x)
             passes += 1
+
+
+def _same(v):
+    return v

@@ -18,6 +18,7 @@ SKETCH_BYTES = 5e8
 SKETCH_COST = 0.25
 FLOOR = 1e-12
 HEAVY = 0.5
+ALIKE = 4.0
 FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
 INNER, INNER_LIMIT = 0.1, 30
 
@@ -60,6 +61,20 @@ def may_be_poor(specification, f):
     if isinstance(specification, str) and specification == "auto":
         return sample_size(f)[0] is None and _too_sparse(f)
     return not (isinstance(specification, str) and specification == "nystrom")
+
+
+def starts_bare(specification, f):
+    """Whether a solver of several steps should first try to do without.
+
+    Normalised text is well conditioned as it is, and badly so with columns scaled: rare
+    words then weigh as much as frequent ones. Rows of like norm tell it from counts.
+    """
+    auto = isinstance(specification, str) and specification == "auto"
+    if not auto or f.quadratic or not may_be_poor(specification, f):
+        return False
+    rows = f.design.rows
+    norms = rows.row_squares(rows.zeros((rows.shape[1],)) + 1)
+    return bool(f.xp.max(norms) <= ALIKE * f.xp.mean(norms))
 
 
 def _too_sparse(f):
