@@ -99,7 +99,7 @@ def trace(method, options):
     X, y = data(options.problem, options.rows)
     before, estimator = reset_peak(), model(options.problem, options)
     start = time.perf_counter()
-    rows = estimator._rows(X, 1)
+    rows = estimator._rows(X, 1, True)
     weights = np.ones(options.rows)
     f, _ = _objective(Task(rows, y, SquaredError(), weights, estimator.alpha), True)
     point = f.expand(f.zeros())
@@ -134,7 +134,7 @@ def fit(options):
     }
     if options.direct:
         estimator.solver_ = None
-        rows = estimator._rows(X, 1)
+        rows = estimator._rows(X, 1, True)
         task = Task(rows, y, SquaredError(), np.ones(options.rows), estimator.alpha)
         exact, _ = _objective(task, True)
         solution = minimize(exact, Direct(memory_limit=math.inf), tol=1e-13)
