@@ -24,6 +24,7 @@ import numpy as np
 from environment import machine
 from matplotlib.figure import Figure
 from memory import peak, reset_peak
+from plots import stamp
 from problems import Spec, load
 
 from promise_learn import RandomFeaturesRegressor
@@ -133,7 +134,7 @@ def fit(options):
         "solver": estimator.solver_,
     }
     if options.direct:
-        estimator.solver_ = None
+        estimator.memory = math.inf
         rows = estimator._rows(X, 1, True)
         task = Task(rows, y, SquaredError(), np.ones(options.rows), estimator.alpha)
         exact, _ = _objective(task, True)
@@ -170,6 +171,7 @@ def draw(traces, options, path):
         yscale="log",
     )
     ax.legend()
+    stamp(figure)
     figure.savefig(path, dpi=120)
 
 

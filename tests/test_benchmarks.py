@@ -260,6 +260,18 @@ def test_profile_runs_beside_the_module_of_its_name():
     assert "diabetes" in done.stdout
 
 
+def test_many_features_are_compared_with_a_direct_solution(tmp_path, capsys):
+    script = import_module("features_large")
+    size = ["--rows", "2000", "--components", "120", "--direct"]
+    script.main([*size, "--methods", "cg", "--out", str(tmp_path)])
+    found = re.search(r"the direct solution: (\S+)", capsys.readouterr().out)
+    assert abs(float(found[1])) <= 1e-6
+    assert (tmp_path / "features_generator.png").exists()
+    table = (tmp_path / "features_generator.csv").read_text()
+    assert "promise-learn" in table
+    assert len(table.splitlines()) > 10
+
+
 def test_spectra_are_written_with_the_machine(tmp_path):
     arguments = ["--suite", "smoke", "--out", str(tmp_path)]
     import_module("spectra").main(arguments)

@@ -72,9 +72,8 @@ class _Lanczos:
             diagonal[1:] += b[: m - 1] / a[: m - 1]
             off = np.sqrt(b[: max(m - 1, 1)]) / a[: max(m - 1, 1)]
             # the least eigenvalue alone; SciPy's own call takes several times as long
-            theta, failed = lapack.dstebz(diagonal, off, 2, 0.0, 0.0, 1, 1, 0.0, "E")[
-                1::3
-            ]
+            found = lapack.dstebz(diagonal, off, 2, 0.0, 0.0, 1, 1, 0.0, "E")
+            theta, failed = found[1], found[-1]
             if not failed:
                 self.smallest = min(self.smallest, max(float(theta[0]), 1e-300))
 
@@ -155,8 +154,9 @@ def pcg(
         x, r = x + alpha * q, r - alpha * v
         z = precondition(r)
         new = inner(r, z)
-        beta = xp.where(moving, new / xp.where(moving, gamma, 1.0), 0.0)
-        turn = -alpha * inner(v, z) / xp.where(moving, gamma, 1.0)
+        before = xp.where(moving, gamma, 1.0)
+        beta = xp.where(moving, new / before, 0.0)
+        turn = -alpha * inner(v, z) / before if flexible else beta
         # one transfer an iteration: alpha is zero where nothing moves
         host = as_numpy(xp.stack([alpha, beta, gamma, new])).astype(float)
         host = host.reshape(4, -1)
@@ -174,4 +174,4 @@ def pcg(
         yield Iterate(x, r, gap, decrease, k)
         if not host[0].any():
             return
-        q, gamma = z + (turn if flexible else beta) * q, new
+        q, gamma = z + turn * q, new

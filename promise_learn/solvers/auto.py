@@ -13,6 +13,7 @@ CHEAP = 8.0
 CAUTION = 0.6  # rows of high leverage make a sample worse than its estimate
 PRODUCTS = 100
 FLOPS = 2e10
+CALL = 2e-4  # seconds that an iteration takes beside its pass over X
 SECONDS_AN_ENTRY = 5e-9
 SECONDS_A_WORD = 2e-8
 
@@ -44,7 +45,9 @@ def choose(f):
         return iterative
     if f.n_rows < f.dim and not f.quadratic:
         return dense if _row_space_pays(f) else iterative
-    hessian = f.design.rows.gram_cost * (f.n_columns**2 if f.coupled else 1)
+    seconds = f.design.rows.pass_seconds
+    hessian = f.design.rows.gram_cost * seconds / (seconds + CALL)
+    hessian *= f.n_columns**2 if f.coupled else 1
     if hessian < CHEAP:
         return dense
     hessian += 2 * factor_cost(f)
