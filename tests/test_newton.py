@@ -39,11 +39,9 @@ def test_row_space_problem_has_the_same_values(loss, storage):
     assert row_space.applies(f)
     small, lift, project = row_space.reduced(f)
     assert small.dim <= 13
-    start = np.random.default_rng(0).standard_normal(f.shape)
-    beta = project(start)
+    beta = np.random.default_rng(0).standard_normal(small.shape)
     w = lift(beta)
     assert w.shape == f.shape
-    assert_allclose(f.design.dot(w), f.design.dot(start), 1e-9, 1e-9)
     assert small.value(beta) == pytest.approx(reference.value(w), rel=1e-11)
     assert_allclose(project(w), beta, 1e-9, 1e-9)
     outside = np.linalg.svd(X)[2][-1]
@@ -192,6 +190,7 @@ def objective(X, y, penalty=1e-3):
 def test_newton_cg_starts_bare_where_rows_are_alike():
     X, y = unit_rows()
     assert starts_bare("auto", objective(X, y))
+    assert not starts_bare("auto", objective(X[:200], y[:200]))
     assert not starts_bare("diagonal", objective(X, y))
     longer = X.copy()
     longer.data[longer.indptr[5] : longer.indptr[6]] *= 100

@@ -5,7 +5,14 @@ from contextlib import nullcontext
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from .._arrays import cholesky_inverse, identity, is_numpy, namespace
+from .._arrays import (
+    as_numpy,
+    cholesky_inverse,
+    identity,
+    is_numpy,
+    like,
+    namespace,
+)
 from ..kernels._threads import serial_blas
 
 N_ATTEMPTS = 6
@@ -39,6 +46,27 @@ def factor(K, overwrite=False):
         except LinAlgError:
             return None
     return L if bool(xp.all(xp.isfinite(xp.linalg.diagonal(L)))) else None
+
+
+def pivoted(K):
+    """Rows L (n, r) with L L' = K for a semidefinite K (n, n) of rank r, at least 1.
+
+    Returns
+    -------
+    L : array of shape (n, r)
+    rows : array of r host indices
+        Rows of L that form a lower triangle.
+    """
+    from scipy.linalg import lapack
+
+    host = as_numpy(K)
+    with _threads_for(host):
+        lower, order, rank, _ = lapack.dpstrf(host, lower=1)
+    if rank == 0 or not host.any():
+        return like(np.zeros((len(host), 1)), K), order[:1] - 1
+    L = np.zeros((len(host), rank))
+    L[order - 1] = np.tril(lower)[:, :rank]
+    return like(L, K), order[:rank] - 1
 
 
 def shifted_inverse(G, boost=1.0):

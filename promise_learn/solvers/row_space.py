@@ -1,15 +1,16 @@
-"""Fewer rows than columns: the same problem in n unknowns.
+"""Fewer rows than columns: the same problem in at most n unknowns.
 
-The penalty is a multiple of the identity and the minimiser lies in the row space, so
-with Z Z' = L L' and beta = L^-1 Z w the objective is that of the n x n design L, with
-the same value and the same penalty; w = Z' L^-T beta.
+The penalty is a multiple of the identity and the minimiser lies in the row space. With
+Z Z' = L L' and T the rows of L that form a triangle, those rows of Z are T Q for an
+orthonormal Q; with beta = Q w the objective is that of the n x r design L, with the
+same value and the same penalty, and w = Q' beta.
 """
 
-import sys
+import numpy as np
 
-from .._arrays import add_diagonal, cast, namespace, solve_triangular
+from .._arrays import cast, solve_triangular, take
 from ..design import Design
-from ..linalg.cholesky import factor
+from ..linalg.cholesky import pivoted
 from ..linalg.gram import row_gram
 from ..objective import Objective
 
@@ -26,7 +27,7 @@ def applies(f):
 
 
 def reduced(f):
-    """Return the objective in n unknowns, and the maps between the two w.
+    """Return the objective in at most n unknowns, and the maps between the two w.
 
     Parameters
     ----------
@@ -41,38 +42,34 @@ def reduced(f):
     callable
         ``project(w)`` gives the beta with the same margins, for w in the row space.
     """
-    design, xp, n = f.design, f.xp, f.n_rows
+    design, xp = f.design, f.xp
     rows, p = design.rows, design.rows.shape[1]
-    L = _root(_row_products(design))
+    L, picked = pivoted(_row_products(design))
+    rank, triangle = L.shape[1], take(L, picked)
+    if not bool(xp.any(triangle != 0)):
+        triangle = triangle + 1.0  # X is zero, and so is w
     small = Design(L, intercept=design.intercept)
-    penalty = xp.concat([f.penalty[:1, ...]] * n + [f.penalty[p:, ...]], axis=0)
+    penalty = xp.concat([f.penalty[:1, ...]] * rank + [f.penalty[p:, ...]], axis=0)
     shape = (small.shape[1], *f.shape[1:])
     g = Objective(small, f.y, f.loss, f.weights, penalty, shape)
+    place = np.full(f.n_rows, rank)  # rows that were not picked get a zero
+    place[picked] = np.arange(rank)
 
     def lift(beta):
-        w = design.adjoint(solve_triangular(L, beta[:n, ...], transposed=True))
-        return xp.concat([w[:p, ...], beta[n:, ...]], axis=0)
+        x = solve_triangular(triangle, beta[:rank, ...], transposed=True)
+        x = xp.concat([x, rows.zeros((1, *x.shape[1:]))], axis=0)
+        w = design.adjoint(take(x, place))
+        return xp.concat([w[:p, ...], beta[rank:, ...]], axis=0)
 
     def project(w):
         u, constant = w[:p, ...], w[p:, ...]
         eta = rows.dot(u)
         if design.shift is not None:
             eta = eta - (design.shift @ u)
-        return xp.concat([solve_triangular(L, eta), constant], axis=0)
+        beta = solve_triangular(triangle, take(eta, picked))
+        return xp.concat([beta, constant], axis=0)
 
     return g, lift, project
-
-
-def _root(K):
-    """Cholesky factor of a semidefinite K, with its rounding errors on the diagonal."""
-    xp, n = namespace(K), K.shape[0]
-    size = float(xp.max(xp.linalg.diagonal(K)))
-    errors = n * sys.float_info.epsilon * size if size > 0 else 1.0
-    while True:
-        L = factor(add_diagonal(K, xp.full_like(K[0, :], errors)), overwrite=True)
-        if L is not None:
-            return L
-        errors *= 10
 
 
 def _row_products(design):

@@ -18,7 +18,7 @@ SKETCH_BYTES = 5e8
 SKETCH_COST = 0.25
 FLOOR = 1e-12
 HEAVY = 0.5
-ALIKE = 4.0
+ALIKE, MANY_ROWS = 4.0, 300
 FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
 INNER, INNER_LIMIT = 0.1, 30
 
@@ -68,9 +68,12 @@ def starts_bare(specification, f):
 
     Normalised text is well conditioned as it is, and badly so with columns scaled: rare
     words then weigh as much as frequent ones. Rows of like norm tell it from counts.
+    The heavy ones of few rows cost next to nothing.
     """
     auto = isinstance(specification, str) and specification == "auto"
-    if not auto or f.quadratic or not may_be_poor(specification, f):
+    if not auto or f.quadratic or f.n_rows < MANY_ROWS:
+        return False
+    if not may_be_poor(specification, f):
         return False
     rows = f.design.rows
     norms = rows.row_squares(rows.zeros((rows.shape[1],)) + 1)
