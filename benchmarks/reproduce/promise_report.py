@@ -15,9 +15,29 @@ KINDS = ("sketchy-sgd", "sketchy-svrg", "sketchy-saga", "sketchy-katyusha")
 
 def report(lines):
     """Text of the page: problems one by one, then counts and medians."""
+    lines, rest = compared(lines)
     tables = [*problems_table(lines), *counts_table(lines)]
     tables += [*summary(lines, "passes"), *summary(lines, "all passes")]
+    for name, mu0 in dict.fromkeys((x["problem"], x["mu_0"]) for x in rest):
+        own = [x for x in rest if (x["problem"], x["mu_0"]) == (name, mu0)]
+        solved = sum(value(x, "epochs") < inf for x in own)
+        tables.append(
+            f"\nBeside these, {name} at mu_0 = {mu0} ran with one preset alone "
+            f"({own[0]['preset']}): {solved} of {len(own)} runs solved."
+        )
     return "\n".join(tables) + "\n"
+
+
+def compared(lines):
+    """Lines of the problems that ran with every preset there is, and the others."""
+    presets = {line["preset"] for line in lines}
+    ran = {}
+    for line in lines:
+        ran.setdefault((line["problem"], line["mu_0"]), set()).add(line["preset"])
+    split = [], []
+    for line in lines:
+        split[ran[line["problem"], line["mu_0"]] != presets].append(line)
+    return split
 
 
 def value(line, key):
@@ -126,7 +146,7 @@ def cell_of(costs):
 def draw(lines, path):
     """Performance profile in passes: the paper's ssn against our default."""
     times = {}
-    for line in lines:
+    for line in compared(lines)[0]:
         if line["preconditioner"] != KEPT[line["preset"]]:
             continue
         label = {"paper": "paper, ssn", "auto": "default"}[line["preset"]]
