@@ -7,6 +7,8 @@ ill-conditioned, sparse, large. Public names are imported on first use.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._lazy import getter
+
 if TYPE_CHECKING:
     from . import datasets, linalg, plotting, preconditioners, solvers
     from ._warmup import warmup
@@ -67,12 +69,10 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for (SPEC 1)."""
     if name == "__version__":
         value = import_module("importlib.metadata").version("promise-learn")
-    elif name in _HOME:
-        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    elif name in __all__:
+    elif name in __all__ and name not in _HOME:
         return import_module(f".{name}", __name__)
     else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getter(__name__, _HOME)(name)
     globals()[name] = value
     return value
 

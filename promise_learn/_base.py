@@ -24,7 +24,7 @@ from ._compat import (
     real,
     validate,
 )
-from .design import Design, FeatureRows
+from .design import Design
 from .losses import Logistic, Loss, Multinomial
 from .objective import Objective
 from .preconditioners import Preconditioner, resolve_preconditioner
@@ -266,6 +266,8 @@ def margins(estimator, X, method):
         feature_map = getattr(estimator, "feature_map_", None)
         if feature_map is None:
             return X @ coef + intercept
+        from .design import FeatureRows
+
         # in the type of X: single precision would depend on the order of its rows
         scores = FeatureRows(X, feature_map.astype(X.dtype)).dot(coef)
         return cast(scores, coef.dtype) + intercept

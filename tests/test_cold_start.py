@@ -55,8 +55,8 @@ def test_import_adds_under_50_ms_to_scikit_learn(tmp_path):
         from promise_learn import LogisticRegression, Ridge
         print(time.perf_counter() - start)
     """
-    # any of ten: what else runs on the machine only adds
-    assert any(float(run_script(code)[0]) < 0.05 for _ in range(10))
+    # the fastest of three: what else runs on the machine only adds
+    assert min(float(run_script(code)[0]) for _ in range(3)) < 0.05
 
 
 # ------------------------------------------------------------------ compilation

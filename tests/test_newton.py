@@ -8,8 +8,11 @@ import scipy.sparse
 from _cases import half_empty, problem, store
 from _hard import few_weights, rare_class, sorted_rows
 from numpy.testing import assert_allclose
+from sklearn.exceptions import ConvergenceWarning
 
+from promise_learn import LogisticRegression, Ridge
 from promise_learn.design import Design
+from promise_learn.linalg.cholesky import pivoted
 from promise_learn.losses import Logistic
 from promise_learn.objective import Objective
 from promise_learn.solvers import (
@@ -47,6 +50,23 @@ def test_row_space_problem_has_the_same_values(loss, storage):
     outside = np.linalg.svd(X)[2][-1]
     w[:30] += (outside * np.ones((*f.shape[1:], 1))).T.reshape(w[:30].shape)
     assert_allclose(project(w), beta, 1e-9, 1e-9)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 5, 12])
+def test_pivoted_factor_has_the_rank_of_its_matrix(rank):
+    Z = np.random.default_rng(0).standard_normal((12, rank))
+    L, rows = pivoted(Z @ Z.T)
+    assert L.shape == (12, max(rank, 1))
+    assert_allclose(L @ L.T, Z @ Z.T, atol=1e-12)
+    assert_allclose(L[rows], np.tril(L[rows]))
+
+
+@pytest.mark.parametrize("make", [Ridge, LogisticRegression])
+def test_overflow_of_the_row_space_is_told(make):
+    rng = np.random.default_rng(0)
+    X, y = 1e160 * rng.standard_normal((30, 60)), rng.integers(0, 2, 30)
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        make().fit(X, y)
 
 
 def test_row_space_is_for_one_penalty_and_fewer_rows_only():

@@ -3,9 +3,15 @@
 Or random features, stored or generated in every pass.
 """
 
-from .features import FeatureRows
-from .maps import draw_map
-from .memory import design_rows, features_budget
+from .._lazy import getter
 from .scaled import Design
 
-__all__ = ["Design", "FeatureRows", "design_rows", "draw_map", "features_budget"]
+_HOME = {
+    "FeatureRows": "features",
+    "design_rows": "memory",
+    "draw_map": "maps",
+    "features_budget": "memory",
+}
+__getattr__ = getter(__name__, _HOME)
+
+__all__ = ["Design", *_HOME]

@@ -51,6 +51,8 @@ def factor(K, overwrite=False):
 def pivoted(K):
     """Rows L (n, r) with L L' = K for a semidefinite K (n, n) of rank r, at least 1.
 
+    Where K is not finite, L is no number: a solver then says that it diverged.
+
     Returns
     -------
     L : array of shape (n, r)
@@ -62,7 +64,9 @@ def pivoted(K):
     host = as_numpy(K)
     with _threads_for(host):
         lower, order, rank, _ = lapack.dpstrf(host, lower=1)
-    if rank == 0 or not host.any():
+    if not np.isfinite(host).all():
+        return like(np.full((len(host), 1), np.nan), K), order[:1] - 1
+    if rank == 0:
         return like(np.zeros((len(host), 1)), K), order[:1] - 1
     L = np.zeros((len(host), rank))
     L[order - 1] = np.tril(lower)[:, :rank]

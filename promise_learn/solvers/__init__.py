@@ -5,10 +5,10 @@ imported when it is first asked for.
 """
 
 from collections.abc import Mapping
-from importlib import import_module
 
 from sklearn.base import clone
 
+from .._lazy import getter
 from .auto import choose, choose_preconditioned
 from .base import Result, Solver, Status, Step, minimize
 
@@ -38,8 +38,7 @@ class _Solvers(Mapping):
     """Classes of `_HOME` by name."""
 
     def __getitem__(self, name):
-        module, solver = _HOME[name]
-        return getattr(import_module(f".{module}", __name__), solver)
+        return __getattr__(_HOME[name][1])
 
     def __iter__(self):
         return iter(_HOME)
@@ -52,16 +51,10 @@ SOLVERS = _Solvers()
 """Every solver by name; "auto" chooses among them."""
 
 _CLASSES = {solver: module for module, solver in _HOME.values()}
+__getattr__ = getter(__name__, _CLASSES)
 
 __all__ = ["SOLVERS", "Result", "Solver", "Status", "Step", "minimize"]
 __all__ += ["resolve_solver", *_CLASSES]
-
-
-def __getattr__(name):
-    """Import the class of a solver when it is first asked for (SPEC 1)."""
-    if name not in _CLASSES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_CLASSES[name]}", __name__), name)
 
 
 def __dir__():

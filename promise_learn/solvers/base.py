@@ -204,7 +204,7 @@ class _Run:
         The gap of the best iterate is measured where only an estimate is known: it may
         have converged after all.
         """
-        if self.reliable:
+        if self.reliable and self.rows:
             converged = self.rows[-1][3] <= self.tol
             return self.result(Status.CONVERGED if converged else status)
         last = self.rows.pop() if self.rows else (0.0, 0.0, 0.0, 0.0, math.nan, 0)

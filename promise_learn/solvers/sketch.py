@@ -59,7 +59,7 @@ def curvature_inverse(specification, point, rng):
 def may_be_poor(specification, f):
     """Whether the inverse may leave small eigenvalues that CG sees late."""
     if isinstance(specification, str) and specification == "auto":
-        return sample_size(f)[0] is None and _too_sparse(f)
+        return _too_sparse(f) and sample_size(f)[0] is None
     return not (isinstance(specification, str) and specification == "nystrom")
 
 
