@@ -46,9 +46,8 @@ def choose(f):
     if f.n_rows < f.dim and not f.quadratic:
         return dense if _row_space_pays(f) else iterative
     seconds = f.design.rows.pass_seconds
-    hessian = f.design.rows.gram_cost * seconds / (seconds + CALL)
-    hessian *= f.n_columns**2 if f.coupled else 1
-    if hessian < CHEAP:
+    hessian = f.design.rows.gram_cost * (f.n_columns**2 if f.coupled else 1)
+    if hessian * seconds < CHEAP * (seconds + CALL):
         return dense
     hessian += 2 * factor_cost(f)
     _, sampled = sample_size(f)
