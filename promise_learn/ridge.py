@@ -72,7 +72,39 @@ def signs(codes, n_classes):
     return np.where(codes[:, None] == columns, 1.0, -1.0)
 
 
-class Ridge(MultiOutputMixin, RegressorMixin, RidgeBase):
+class RidgeRegressor(MultiOutputMixin, RegressorMixin, RidgeBase):
+    """What ridge regressions share, on X and on its random features."""
+
+    def predict(self, X):
+        """Predicted targets.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n_samples, n_features)
+
+        Returns
+        -------
+        array (n_samples,) or (n_samples, n_targets)
+        """
+        return margins(self, X, "predict")
+
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination, computed on the host wherever X lives.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n_samples, n_features)
+        y : array (n_samples,) or (n_samples, n_targets)
+        sample_weight : array (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        return score_on_host("r2_score", self, X, y, sample_weight)
+
+
+class Ridge(RidgeRegressor):
     r"""Linear least squares with an L2 penalty.
 
     .. math:: \min_{w, b} \; \sum_i s_i (y_i - x_i \cdot w - b)^2 + \alpha \|w\|^2
@@ -189,34 +221,6 @@ class Ridge(MultiOutputMixin, RegressorMixin, RidgeBase):
             if is_numpy(y):
                 y = np.ascontiguousarray(y)
             return self._fit_targets(X, y, weights, self.alpha)
-
-    def predict(self, X):
-        """Predicted targets.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-
-        Returns
-        -------
-        array (n_samples,) or (n_samples, n_targets)
-        """
-        return margins(self, X, "predict")
-
-    def score(self, X, y, sample_weight=None):
-        """Coefficient of determination, computed on the host wherever X lives.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-        y : array (n_samples,) or (n_samples, n_targets)
-        sample_weight : array (n_samples,), default=None
-
-        Returns
-        -------
-        float
-        """
-        return score_on_host("r2_score", self, X, y, sample_weight)
 
 
 class RidgeClassifier(LinearClassifier, RidgeBase):

@@ -1,16 +1,15 @@
 """Ridge regression on random features."""
 
 import numpy as np
-from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from .._arrays import current, is_numpy, like
-from .._base import check_common, margins, score_on_host, unchanged_on_failure
+from .._base import check_common, unchanged_on_failure
 from .._compat import array, real, validate, validate_weights
-from ..ridge import RidgeBase
+from ..ridge import RidgeRegressor
 from ._shared import FEATURES, MEMORY, OnFeatures, check_kernel
 
 
-class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, OnFeatures, RidgeBase):
+class RandomFeaturesRegressor(OnFeatures, RidgeRegressor):
     r"""Ridge regression on random features, which need not fit into memory.
 
     .. math:: \min_{w, b} \; \sum_i s_i (y_i - \varphi(x_i) \cdot w - b)^2
@@ -137,31 +136,3 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, OnFeatures, Ridg
                 y = np.ascontiguousarray(y)
             rows = self._rows(X, y.shape[1] if y.ndim > 1 else 1, True)
             return self._fit_targets(X, y, weights, self.alpha, rows)
-
-    def predict(self, X):
-        """Predicted targets; features are generated a block at a time.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-
-        Returns
-        -------
-        array (n_samples,) or (n_samples, n_targets)
-        """
-        return margins(self, X, "predict")
-
-    def score(self, X, y, sample_weight=None):
-        """Coefficient of determination, computed on the host wherever X lives.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-        y : array (n_samples,) or (n_samples, n_targets)
-        sample_weight : array (n_samples,), default=None
-
-        Returns
-        -------
-        float
-        """
-        return score_on_host("r2_score", self, X, y, sample_weight)
