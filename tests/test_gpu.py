@@ -13,10 +13,14 @@ from promise_learn import (
     HuberRegressor,
     LogisticRegression,
     PoissonRegressor,
+    RandomFeatures,
+    RandomFeaturesClassifier,
+    RandomFeaturesRegressor,
     Ridge,
     RidgeClassifier,
     SquaredHingeClassifier,
 )
+from promise_learn.design import FeatureRows, features
 from promise_learn.preconditioners import PRECONDITIONERS
 from promise_learn.solvers import SOLVERS
 from promise_learn.testing import check_preconditioner
@@ -190,3 +194,48 @@ def test_values_that_are_not_finite_are_refused(storage):
     X[0, 0] = np.inf
     with pytest.raises(ValueError, match="Input X contains NaN or infinity"):
         Ridge().fit(on_device(X), y)
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"gamma": "scale"},
+        {"gamma": 0.2, "projection": "orthogonal"},
+        {"gamma": 0.2, "projection": "sorf"},
+        {"kernel": "laplacian"},
+        {"kernel": "arccos"},
+    ],
+    ids=str,
+)
+def test_random_features(settings, dtype, storage):
+    X, _, _ = data("ridge", storage, dtype)
+    model = RandomFeatures(40, random_state=0, **settings)
+    expected = model.fit_transform(X)
+    features_on = model.fit_transform(on_device(X))
+    assert_on_device(features_on, dtype)
+    assert_allclose(
+        features_on.get(), expected, 0, 1e-10 if dtype == "float64" else 1e-4
+    )
+
+
+@pytest.mark.parametrize("task", ["ridge", "targets", "binary", "multinomial"])
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("generated", [False, True])
+def test_estimators_on_random_features(task, storage, generated, monkeypatch):
+    monkeypatch.setattr(features, "LARGEST_BLOCK", 64)
+    if generated:
+        monkeypatch.setattr(FeatureRows, "nbytes", 1e15)
+    X, y, weights = data(task, storage)
+    classifies = task in ("binary", "multinomial")
+    make = RandomFeaturesClassifier if classifies else RandomFeaturesRegressor
+    # features are float32, whose rounding is about 1e-8 of the objective
+    model = make(60, gamma=0.2, tol=1e-7, random_state=0, memory=1e9)
+    verb = "predict_proba" if classifies else "predict"
+    expected = getattr(model.fit(X, y, weights), verb)(X)
+    X_on = on_device(X)
+    fitted = model.fit(X_on, on_device(y), on_device(weights))
+    found = getattr(fitted, verb)(X_on)
+    assert_on_device(found, expected.dtype)
+    assert_allclose(found.get(), expected, 0, 1e-3)
