@@ -13,9 +13,11 @@ from functools import cached_property
 import numpy as np
 
 from . import multinomial
-from ._arrays import add_diagonal, as_numpy, column, scale_columns, take
+from ._arrays import add_diagonal, as_numpy, column, column_squares, scale_columns, take
 
 PILOT_DIM, PILOT_ROWS = 2000, 1000
+NO_PENALTY = 1e-16  # of the largest curvature: one that rounding hides
+ROUNDING = 1e-6  # relative, to which two harmonic means of eigenvalues differ
 CROSSING = 1e-10
 
 
@@ -125,30 +127,46 @@ class Objective:
         r"""Estimate of tr(H (H + penalty)^-1), with H the Hessian at its largest.
 
         What conjugate gradients and a row sample see of the unknowns: with a penalty,
-        directions of little curvature do not count. A sample of m rows has at most m,
-        d(m); the value for all rows is extrapolated from d(m) and d(m / 2) on the model
-        1 / d(m) = 1 / d + c / m. It is dim where that is small, or X sparse.
+        directions of little curvature do not count. A sample of m rows shows
+
+        .. math:: d_m(\nu) = \mathrm{tr}(H_m (H_m + \nu \Lambda)^{-1})
+                  \approx d(\kappa), \quad
+                  \frac{1}{\kappa} = \frac{1 - d_m(\nu) / m}{\nu},
+
+        for the penalty :math:`\Lambda`. From :math:`\nu = 1` and 2, which are at larger
+        :math:`\kappa`, d(1) is extrapolated as a power of :math:`\kappa`. It is dim
+        where that is small, or X sparse.
+
+        References
+        ----------
+        Dobriban and Wager, High-dimensional asymptotics of prediction (2018), for the
+        relation of the two penalties.
         """
         curvature = self.loss.max_curvature
         known = self.dim < PILOT_DIM or self.design.rows.sparse or self.per_target
         if known or self.n_rows < 4 * PILOT_ROWS or not math.isfinite(curvature):
             return self.dim
-        rows = np.linspace(0, self.n_rows - 1, PILOT_ROWS).astype(int)
-        half, whole = self._sample_dimension(rows[::2]), self._sample_dimension(rows)
-        inverse = 2 / whole - 1 / half
-        return min(self.dim, max(whole, 1 / inverse if inverse > 0 else math.inf))
+        values = self._pilot_spectrum(curvature / PILOT_ROWS)
+        d = [float(np.sum(values / (values + nu))) for nu in (1, 2)]
+        kappa = [float(1 / np.mean(1 / (values + nu))) for nu in (1, 2)]
+        if d[1] < 1:
+            return 1.0
+        if kappa[1] < (1 + ROUNDING) * kappa[0]:
+            return self.dim
+        power = math.log(d[0] / d[1]) / math.log(kappa[1] / kappa[0])
+        return min(self.dim, d[0] * kappa[0] ** power)
 
-    def _sample_dimension(self, rows):
-        """Effective dimension of the Hessian of some rows, alike in weight."""
-        xp, scale = self.xp, self.loss.max_curvature / len(rows)
-        A = self.design.root(rows, 0 * take(self.weights, rows) + scale)
-        penalised = xp.where(self.penalty > 0, self.penalty, xp.max(self.penalty))
-        if not bool(xp.any(penalised > 0)):
-            return float(len(rows))
-        A = scale_columns(A, 1 / xp.sqrt(penalised))
-        values = xp.linalg.eigvalsh(A @ A.T)
-        values = xp.where(values > 0, values, 0.0)
-        return max(1.0, float(xp.sum(values / (1 + values))))
+    def _pilot_spectrum(self, curvature):
+        """Eigenvalues of the Hessian of some rows, in units of the penalty."""
+        xp, rows = self.xp, np.linspace(0, self.n_rows - 1, PILOT_ROWS).astype(int)
+        A = self.design.root(rows, 0 * take(self.weights, rows) + curvature)
+        penalty = xp.where(self.penalty > 0, self.penalty, xp.max(self.penalty))
+        least = (
+            NO_PENALTY * xp.max(column_squares(A)) + xp.finfo(A.dtype).smallest_normal
+        )
+        A = scale_columns(A, 1 / xp.sqrt(xp.where(penalty > least, penalty, least)))
+        values = as_numpy(xp.linalg.eigvalsh(A @ A.T)).astype(np.float64)
+        return np.maximum(values, 0.0)
 
     def sample(self, size, rng):
         """Sorted numbers of at most ``size`` random rows, none of weight zero."""
