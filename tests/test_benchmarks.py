@@ -241,6 +241,7 @@ def test_documented_rates_are_those_of_the_cost_model():
         ("calibrate", ["--scale", "0.002", "--repeats", "1"], "SPARSE_GRAM_LARGE"),
         ("epoch", ["--scale", "0.005", "--repeats", "1"], "CSR"),
         ("regret", ["--suite", "smoke", "--rounds", "1"], "diabetes"),
+        ("untuned", ["--suite", "smoke"], "solved"),
     ],
 )
 def test_measuring_scripts_print_machine_and_table(script, arguments, expected, capsys):
