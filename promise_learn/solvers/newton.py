@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from .._arrays import add_diagonal, as_numpy, like, namespace
+from .._arrays import add_diagonal, as_numpy, inner, like, namespace
 from ..linalg.cg import pcg
 from ..linalg.spd import Factor, single_factor
 
@@ -81,7 +81,7 @@ class HessianFactor:
                 energy += factor.missed(g)
             else:
                 energy += sum(factor.missed(g[:, c]) for c in columns)
-        return energy + 0.5 * float(xp.sum(g * x))
+        return energy + 0.5 * inner(g, x)
 
 
 def _distinct(penalty):
