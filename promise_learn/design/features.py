@@ -65,6 +65,11 @@ class FeatureRows(Rows):
         return self.nnz * self.map.itemsize
 
     @property
+    def epsilon(self):
+        """Rounding error of the products, which run in the type of the map."""
+        return float(np.finfo(self.map.dtype).eps)
+
+    @property
     def gram_cost(self):
         """Time of `gram` in passes, by the measured `rates`."""
         read = rates.gram_cost(*self.shape, self.nnz, self.map.itemsize, False)

@@ -29,6 +29,8 @@ class Factor:
     pivot : float
         Smallest squared pivot after scaling: a lower bound, up to a factor of dim, of
         how far the scaled matrix is from a singular one.
+    scale : array (dim,)
+        Makes its diagonal one: H is factored as scale[:, None] * H * scale[None, :].
     """
 
     def __init__(self, H, overwrite=False):
@@ -39,9 +41,9 @@ class Factor:
         if not bool(xp.all(ok)):
             self._empty = xp.astype(~ok, H.dtype)
             h = xp.where(ok, h, 1.0)
-        self._scale = 1 / xp.sqrt(h)
-        H *= self._scale[:, None]
-        H *= self._scale[None, :]
+        self.scale = 1 / xp.sqrt(h)
+        H *= self.scale[:, None]
+        H *= self.scale[None, :]
         lost = H.shape[0] * sys.float_info.epsilon
         if self._empty is not None:
             H = add_diagonal(H, self._empty)
@@ -77,7 +79,7 @@ class Factor:
             flat = column(self._empty, g) * g
             energy = inner(flat, flat) / tiny
         if self._lower is None:
-            scaled = column(self._scale, g) * g
+            scaled = column(self.scale, g) * g
             along = self._vectors.T @ scaled
             dropped = column(self._dropped, along) * along
             lost = inner(dropped, dropped)
@@ -87,7 +89,7 @@ class Factor:
 
     def solve(self, g):
         """H^-1 g for a vector (dim,) or a block (dim, K)."""
-        scale = self._scale if g.ndim == 1 else self._scale[:, None]
+        scale = self.scale if g.ndim == 1 else self.scale[:, None]
         if self._lower is not None:
             return scale * cholesky_solve(self._lower, scale * g)
         inverse = self._inverse if g.ndim == 1 else self._inverse[:, None]

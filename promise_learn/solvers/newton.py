@@ -83,6 +83,24 @@ class HessianFactor:
                 energy += sum(factor.missed(g[:, c]) for c in columns)
         return energy + 0.5 * inner(g, x)
 
+    def rounding(self):
+        r"""Relative error of F at a solution, from the rounding of sums over n rows.
+
+        .. math:: \sqrt n \, \mathrm{dim} \, \varepsilon \,
+                  (1 + \max_j |m_j| / \sigma_j) / \mathrm{pivot}
+
+        where X' r is summed without the means m_j taken off, that are large in units of
+        the deviation sigma_j of a column in some data.
+        """
+        f, worst = self._objective, 0.0
+        for _, factor in self._parts:
+            offset = 0.0
+            if f.design.shift is not None:
+                u, _ = f.design.inner(factor.scale)
+                offset = float(f.xp.max(f.xp.abs(f.design.shift * u)))
+            worst = max(worst, (1.0 + offset) / factor.pivot)
+        return math.sqrt(f.n_rows) * f.dim * f.design.rows.epsilon * worst
+
 
 def _distinct(penalty):
     """Different columns of the penalties, and the targets that each belongs to."""
