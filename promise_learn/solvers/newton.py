@@ -84,13 +84,14 @@ class HessianFactor:
         return energy + 0.5 * inner(g, x)
 
     def rounding(self):
-        r"""Relative error of F at a solution, from the rounding of sums over n rows.
+        r"""Bound of the error, relative to F(0), of F that follows from a solution.
 
         .. math:: \sqrt n \, \mathrm{dim} \, \varepsilon \,
                   (1 + \max_j |m_j| / \sigma_j) / \mathrm{pivot}
 
-        where X' r is summed without the means m_j taken off, that are large in units of
-        the deviation sigma_j of a column in some data.
+        It comes from rounding in sums over n rows; X' r is one of the columns as they
+        are, with means m_j that may be large in units of their deviations sigma_j. The
+        suboptimality of the solution is of second order: relative to F(0) its square.
         """
         f, worst = self._objective, 0.0
         for _, factor in self._parts:
