@@ -487,5 +487,5 @@ def test_every_type_of_number_is_fitted_as_float64_would_be(dtype, targets):
 def test_arrays_of_the_wrong_shape_are_refused():
     X, y = problem()
     for bad_X, bad_y in ((X, y[:-1]), (X[0], y), (X[None], y), (X[:, :0], y)):
-        with pytest.raises(ValueError, match="array|samples"):
+        with pytest.raises(ValueError, match=r"array|samples"):
             Ridge().fit(bad_X, bad_y)
