@@ -67,7 +67,7 @@ class FeatureRows(Rows):
     @property
     def epsilon(self):
         """Rounding error of the products, which run in the type of the map."""
-        return float(np.finfo(self.map.dtype).eps)
+        return float(self.xp.finfo(self.map.dtype).eps)
 
     @property
     def gram_cost(self):
