@@ -9,6 +9,9 @@ from contextlib import nullcontext
 
 import array_api_compat.numpy
 import numpy as np
+import scipy.linalg
+import scipy.sparse
+from scipy.linalg import lapack
 
 INT32_MAX = 2**31 - 1
 
@@ -92,6 +95,14 @@ def take(x, rows):
         return x[rows]
     xp = namespace(x)
     return xp.take(x, xp.asarray(rows, device=device(x)), axis=0)
+
+
+def inner(u, v):
+    """Sum of the products of the entries of two arrays, a float."""
+    products = u * v
+    if type(products) is np.ndarray:  # namespaces take three times as long
+        return float(np.add.reduce(products, axis=None))
+    return float(namespace(products).sum(products))
 
 
 def column(v, X):
@@ -184,7 +195,7 @@ def solve_triangular(L, B, transposed=False):
     The array standard has no triangular solve; where there is none LU factors serve.
     """
     if is_numpy(L):
-        from scipy import linalg
+        linalg = scipy.linalg
     elif is_cupy(L):
         from cupyx.scipy import linalg
     else:
@@ -197,8 +208,6 @@ def cholesky_solve(L, B):
     """(L L')^-1 B for a lower triangular L and B of shape (n,) or (n, k)."""
     if not is_numpy(L):
         return solve_triangular(L, solve_triangular(L, B), transposed=True)
-    from scipy.linalg import lapack
-
     # L.T is column-major where L is row-major: LAPACK reads it without a copy
     potrs = lapack.spotrs if L.dtype == np.float32 else lapack.dpotrs
     return potrs(L.T, B, lower=0)[0]
@@ -209,8 +218,6 @@ def cholesky_inverse(L):
     if not is_numpy(L):
         half = solve_triangular(L, identity(L.shape[0], L))
         return half.T @ half
-    from scipy.linalg import lapack
-
     upper = np.triu(lapack.dpotri(L.T, lower=0)[0])
     return upper + np.triu(upper, 1).T
 
@@ -227,12 +234,12 @@ def add_diagonal(A, v, overwrite=False):
 def _sparse_library(X):
     """Return the sparse matrices that go with X, None where there are none."""
     if is_numpy(X):
-        from scipy import sparse
-    elif is_cupy(X):
+        return scipy.sparse
+    if is_cupy(X):
         from cupyx.scipy import sparse
-    else:
-        return None
-    return sparse
+
+        return sparse
+    return None
 
 
 def append_column(A, v):

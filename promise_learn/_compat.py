@@ -8,7 +8,7 @@ same error wording lives here.
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -191,6 +191,8 @@ def validate(estimator, X, y=NO_TARGET, *, reset=True, **options):
     if _on_device(X) and y is not None:
         X, y = _validate_on_device(estimator, X, y, reset, **options)
         return X if alone else (X, y)
+    if _is_valid(X) and X.ndim == 2 and (alone or _is_valid_target(X, y)):
+        return validate_data(estimator, X, y, reset=reset, skip_check_array=True)
     if is_sparse(y):
         raise ValueError("Sparse y is not supported: pass y.toarray().")
     checked = validate_data(
@@ -206,6 +208,24 @@ def validate(estimator, X, y=NO_TARGET, *, reset=True, **options):
     if is_sparse(X):
         X = _canonical(X)
     return X if alone else (X, y)
+
+
+def _is_valid(x):
+    """Whether scikit-learn's checks would give this array back as it is.
+
+    They take a fifth of the time of a fit to a few hundred rows.
+    """
+    if type(x) is not np.ndarray or x.dtype not in (np.float64, np.float32):
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return x.size > 0 and isfinite(x.sum())
+
+
+def _is_valid_target(X, y):
+    """Whether they would give back these targets, one a row, as they are."""
+    if type(y) is not np.ndarray or y.shape != X.shape[:1]:
+        return False
+    return y.dtype.kind in "iub" or _is_valid(y)
 
 
 def _canonical(X):

@@ -13,7 +13,15 @@ from functools import cached_property
 import numpy as np
 
 from . import multinomial
-from ._arrays import add_diagonal, as_numpy, column, column_squares, scale_columns, take
+from ._arrays import (
+    add_diagonal,
+    as_numpy,
+    column,
+    column_squares,
+    inner,
+    scale_columns,
+    take,
+)
 
 PILOT_DIM, PILOT_ROWS = 2000, 1000
 NO_PENALTY = 1e-16  # of the largest curvature: one that rounding hides
@@ -83,14 +91,14 @@ class Objective:
             self.loss, w, self.y, self.weights
         )
         ridge = self.ridge(w)
-        value += 0.5 * float(self.xp.sum(ridge * w))
+        value += 0.5 * inner(ridge, w)
         return Expansion(self, w, value, g + ridge, eta, curvature)
 
     def value(self, w):
         """F(w)."""
         eta = self.design.dot(w)
         value = self.design.rows.loss_sum(self.loss, eta, self.y, self.weights)
-        return value + 0.5 * float(self.xp.sum(self.ridge(w) * w))
+        return value + 0.5 * inner(self.ridge(w), w)
 
     def null_value(self):
         """F(0), without a read of X."""
@@ -301,10 +309,10 @@ class Expansion:
 
     def slope_towards(self, other):
         """Return t -> d/dt F(w + t d) with d = other.w - w, O(n) a call."""
-        f, xp = self.objective, self.objective.xp
+        f = self.objective
         change, d = other.eta - self.eta, other.w - self.w
         ridge = f.ridge(d)
-        linear, quadratic = float(xp.sum(ridge * self.w)), float(xp.sum(ridge * d))
+        linear, quadratic = inner(ridge, self.w), inner(ridge, d)
 
         def derivative(t):
             loss = f.design.rows.slope_sum(f.loss, self.eta, change, t, f.y, f.weights)

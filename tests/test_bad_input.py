@@ -471,3 +471,21 @@ def test_targets_whose_square_overflows_are_reported():
     assert [r.category for r in record] == [ConvergenceWarning]
     assert "diverged" in str(record[0].message)
     assert np.isfinite(model.coef_).all()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", ">f8", "i8"])
+@pytest.mark.parametrize("targets", ["f8", "f4", ">f8", "i4", "?", "O"])
+def test_every_type_of_number_is_fitted_as_float64_would_be(dtype, targets):
+    X, y = problem()
+    X, y = np.round(8 * X), y > 0
+    expected = Ridge().fit(X, y.astype(float)).coef_
+    model = Ridge().fit(X.astype(dtype), y.astype(targets))
+    assert model.coef_.dtype == (np.float32 if dtype == "f4" else np.float64)
+    assert_allclose(model.coef_, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_arrays_of_the_wrong_shape_are_refused():
+    X, y = problem()
+    for bad_X, bad_y in ((X, y[:-1]), (X[0], y), (X[None], y), (X[:, :0], y)):
+        with pytest.raises(ValueError, match=r"array|samples"):
+            Ridge().fit(bad_X, bad_y)

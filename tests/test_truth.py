@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from _cases import problem
 
+from promise_learn import Ridge
 from promise_learn.losses import LOSSES
 from promise_learn.solvers import (
     LBFGS,
@@ -42,6 +43,28 @@ def hard(request):
     """Three spectra, one of them with columns of scales 1e-2 to 1e2."""
     options = [(2, 1e-6, 0), (1, 1e-7, 0), (1, 1e-6, 2)]
     return [spectrum_problem(request.param, *option) for option in options]
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6, 1e9])
+@pytest.mark.parametrize("near", [1.0, 1e-2, 1e-5])
+def test_a_direct_solution_knows_its_value(offset, near):
+    """With and without another pass: columns almost alike, or far from zero.
+
+    The value is compared with that of all rows at the solution, which rounds to eps
+    times the offset; and no value near it is less by more than that.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 4))
+    X[:, 1] = X[:, 0] + near * X[:, 1]
+    y = X.sum(axis=1) + rng.standard_normal(300)
+    model = Ridge(alpha=1e-3).fit(X + offset, y)
+    assert model.solver_ == "direct"
+    rest = y - model.predict(X + offset)
+    value = (rest @ rest + 1e-3 * model.coef_ @ model.coef_) / 600
+    rounding = 1e-12 + 1e-15 * offset / near
+    assert model.history_["objective"][-1] == pytest.approx(value, rel=rounding)
+    centred = Ridge(alpha=1e-3, tol=1e-16).fit(X - X.mean(axis=0), y)
+    assert value <= centred.history_["objective"][-1] * (1 + rounding)
 
 
 @pytest.mark.parametrize("tol", [1e-3, 1e-6])

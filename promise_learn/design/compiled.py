@@ -9,7 +9,9 @@ import math
 
 import numpy as np
 
+from .. import kernels
 from .._arrays import is_numpy, is_sparse, read_only
+from ..kernels import _threads
 from . import rates
 from .rows import Rows, scaled_single
 from .wide_gram import evenly, wide_gram
@@ -29,24 +31,18 @@ class CompiledRows(Rows):
         return evenly(0, self.shape[0], parts)
 
     def _partition(self, work, width):
-        from ..kernels import _threads
-
         key = (work, width)
         if key not in self._ranges:
             self._ranges[key] = _threads.partition(self._boundaries, work, width)
         return self._ranges[key]
 
     def _accumulate(self, kernel, shape, work=None):
-        from ..kernels import _threads
-
-        width = int(np.prod(shape))
+        width = math.prod(shape)
         ranges = self._partition(work or 2 * self.nnz, width)
         return _threads.accumulate(kernel, ranges, shape)
 
     def _each(self, kernel, work=None):
         """Run a kernel that writes its own rows; the sum of its results."""
-        from ..kernels import _threads
-
         ranges = self._partition(work or self.nnz, 0)
         return sum(_threads.run(lambda k, lo, hi: kernel(lo, hi), ranges))
 
@@ -54,35 +50,29 @@ class CompiledRows(Rows):
         """X u + offset."""
         if u.ndim > 1:
             return self._block_dot(u) + offset
-        from ..kernels import passes
-
         eta, X = np.empty(self.shape[0]), self.kernel_view
         u, offset = np.ascontiguousarray(u, np.float64), float(offset)
-        self._each(lambda lo, hi: passes.margins(X, lo, hi, u, offset, eta))
+        self._each(lambda lo, hi: kernels.passes.margins(X, lo, hi, u, offset, eta))
         return eta
 
     def adjoint(self, r):
         """X' r."""
         if r.ndim > 1:
             return self._block_adjoint(r)
-        from ..kernels import passes
-
         X, r = self.kernel_view, np.ascontiguousarray(r, np.float64)
         return self._accumulate(
-            lambda lo, hi, g: passes.adjoint(X, lo, hi, r, g), (self.shape[1],)
+            lambda lo, hi, g: kernels.passes.adjoint(X, lo, hi, r, g), (self.shape[1],)
         )[0]
 
     def expand(self, loss, u, offset, y, s):
         """Margins, weighted loss, slopes and curvature at u, and X' slopes."""
         if u.ndim > 1 or loss.code < 0:
             return super().expand(loss, u, offset, y, s)
-        from ..kernels import passes
-
         X, code, n = self.kernel_view, loss.compiled, self.shape[0]
         u, offset = np.ascontiguousarray(u), float(offset)
         eta, r, d = np.empty(n), np.empty(n), np.empty(n)
         g, value = self._accumulate(
-            lambda lo, hi, g: passes.expand(
+            lambda lo, hi, g: kernels.passes.expand(
                 X, lo, hi, code, u, offset, y, s, eta, r, d, g
             ),
             (self.shape[1],),
@@ -93,11 +83,9 @@ class CompiledRows(Rows):
         """X' t and the sum of t over rows, where t = d * (X v + offset)."""
         if v.ndim > 1:
             return self._block_curved(d, v, offset)
-        from ..kernels import passes
-
         X, v, offset = self.kernel_view, np.ascontiguousarray(v), float(offset)
         return self._accumulate(
-            lambda lo, hi, g: passes.curved(X, lo, hi, d, v, offset, g),
+            lambda lo, hi, g: kernels.passes.curved(X, lo, hi, d, v, offset, g),
             (self.shape[1],),
         )
 
@@ -105,11 +93,9 @@ class CompiledRows(Rows):
         """Weighted loss at margins eta."""
         if eta.ndim > 1 or loss.code < 0:
             return super().loss_sum(loss, eta, y, s)
-        from ..kernels import passes
-
         code = loss.compiled
         return self._each(
-            lambda lo, hi: passes.loss_sum(code, lo, hi, eta, y, s),
+            lambda lo, hi: kernels.passes.loss_sum(code, lo, hi, eta, y, s),
             20 * self.shape[0],
         )
 
@@ -117,21 +103,18 @@ class CompiledRows(Rows):
         """Differentiate in t the weighted loss at margins eta + t * change."""
         if eta.ndim > 1 or loss.code < 0:
             return super().slope_sum(loss, eta, change, t, y, s)
-        from ..kernels import passes
-
         code, t = loss.compiled, float(t)
         return self._each(
-            lambda lo, hi: passes.slope_sum(code, lo, hi, eta, change, t, y, s),
+            lambda lo, hi: kernels.passes.slope_sum(code, lo, hi, eta, change, t, y, s),
             20 * self.shape[0],
         )
 
     def squares(self, d, shift):
         """Diagonal of Z' diag(d) Z for Z = X - 1 shift'."""
-        from ..kernels import passes
-
         X = self.kernel_view
         g, _ = self._accumulate(
-            lambda lo, hi, g: passes.squares(X, lo, hi, d, shift, g), (self.shape[1],)
+            lambda lo, hi, g: kernels.passes.squares(X, lo, hi, d, shift, g),
+            (self.shape[1],),
         )
         return self._centred_squares(g, d, shift) if self.sparse else g
 
@@ -155,9 +138,7 @@ class DenseRows(CompiledRows):
         """X as the kernels take it."""
         if not self.X.flags.f_contiguous or self.X.flags.c_contiguous:
             return read_only(self.X)
-        from ..kernels import blocks
-
-        return blocks.Columns(read_only(self.X.T))
+        return kernels.blocks.Columns(read_only(self.X.T))
 
     def _block_dot(self, U):
         return (self.X @ U.astype(self.X.dtype, copy=False)).astype(float, copy=False)
@@ -181,8 +162,6 @@ class DenseRows(CompiledRows):
 
     def gram(self, d, shift, intercept, factor=None):
         """Z' diag(d) Z; see `Rows.gram`."""
-        from ..kernels import grams
-
         dim = self.shape[1] + int(intercept)
         if dim <= rates.NARROW:
             G = self._narrow_gram(d, shift)[:dim, :dim].copy()
@@ -190,29 +169,25 @@ class DenseRows(CompiledRows):
             G = self._wide_gram(d, shift, np.ones(dim), np.float64)
         else:
             G, factor = self._wide_gram(d, shift, factor, np.float32), None
-        grams.mirror(G)
+        kernels.grams.mirror(G)
         return G if factor is None else scaled_single(G, factor)
 
     def _narrow_gram(self, d, shift):
         """Lower triangle with a last column of ones, by a kernel of our own."""
-        from ..kernels import grams
-
         X, root = self.kernel_view, np.sqrt(d)
         order = 4 * (self.shape[1] // 4 + 1)
         return self._accumulate(
-            lambda lo, hi, G: grams.narrow_gram(X, lo, hi, shift, root, G),
+            lambda lo, hi, G: kernels.grams.narrow_gram(X, lo, hi, shift, root, G),
             (order, order),
             max(2 * self.nnz, self.shape[0] * order**2 // 8),
         )[0]
 
     def _wide_gram(self, d, shift, factor, dtype):
         """Lower triangle by symmetric products of BLAS on row blocks."""
-        from ..kernels import grams
-
         X, root = self.kernel_view, np.sqrt(d)
 
         def fill(lo, hi, out):
-            grams.weigh(X, lo, hi, shift, factor, root, out)
+            kernels.grams.weigh(X, lo, hi, shift, factor, root, out)
 
         return wide_gram(self.shape[0], len(factor), dtype, fill, self.room)
 
@@ -235,9 +210,7 @@ class SparseRows(CompiledRows):
     @property
     def kernel_view(self):
         """X as the kernels take it."""
-        from ..kernels import blocks
-
-        return blocks.sparse_view(self.X)
+        return kernels.blocks.sparse_view(self.X)
 
     def row_squares(self, v):
         """Sum over columns of x_ij^2 v_j, for every row."""
@@ -246,37 +219,32 @@ class SparseRows(CompiledRows):
         return type(X)(squared, shape=X.shape) @ v
 
     def _boundaries(self, parts):
-        targets = np.linspace(0, self.nnz, parts + 1)
-        edges = np.searchsorted(self.X.indptr, targets)
+        edges = np.searchsorted(self.X.indptr, evenly(0, self.nnz, parts))
         edges[0], edges[-1] = 0, self.shape[0]
         return edges
 
     def _block_dot(self, U):
-        from ..kernels import grams
-
         X, U = self.kernel_view, np.ascontiguousarray(U, float)
         out = np.empty((self.shape[0], U.shape[1]))
         work = self.nnz * U.shape[1]
-        self._each(lambda lo, hi: grams.sparse_block(X, lo, hi, U, out), work)
+        self._each(lambda lo, hi: kernels.grams.sparse_block(X, lo, hi, U, out), work)
         return out
 
     def _block_adjoint(self, R):
-        from ..kernels import grams
-
         X, R = self.kernel_view, np.ascontiguousarray(R, float)
         return self._accumulate(
-            lambda lo, hi, G: grams.sparse_block_adjoint(X, lo, hi, R, G),
+            lambda lo, hi, G: kernels.grams.sparse_block_adjoint(X, lo, hi, R, G),
             (self.shape[1], R.shape[1]),
             2 * self.nnz * R.shape[1],
         )[0]
 
     def _block_curved(self, d, V, offset):
-        from ..kernels import grams
-
         X, V = self.kernel_view, np.ascontiguousarray(V, float)
         offset = np.full(V.shape[1], offset)
         G, _ = self._accumulate(
-            lambda lo, hi, G: grams.sparse_block_curved(X, lo, hi, d, V, offset, G),
+            lambda lo, hi, G: kernels.grams.sparse_block_curved(
+                X, lo, hi, d, V, offset, G
+            ),
             (self.shape[1] + 1, V.shape[1]),
             2 * self.nnz * V.shape[1],
         )
@@ -284,8 +252,6 @@ class SparseRows(CompiledRows):
 
     def gram(self, d, shift, intercept, factor=None):
         """Z' diag(d) Z by the rows' nonzeros; see `Rows.gram`."""
-        from ..kernels import _threads, grams
-
         p, X, total = self.shape[1], self.kernel_view, d.sum()
         dim = p + int(intercept)
         work = self.nnz * max(self.nnz // max(self.shape[0], 1), 1)
@@ -293,9 +259,11 @@ class SparseRows(CompiledRows):
         edges = self._boundaries(parts)
         ranges = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
         G, _ = _threads.accumulate(
-            lambda lo, hi, G: grams.sparse_gram(X, lo, hi, d, G), ranges, (dim, dim)
+            lambda lo, hi, G: kernels.grams.sparse_gram(X, lo, hi, d, G),
+            ranges,
+            (dim, dim),
         )
-        grams.mirror(G.T)
+        kernels.grams.mirror(G.T)
         border = self.adjoint(d)
         if shift.any():
             cross = np.outer(shift, border)

@@ -9,7 +9,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from .. import kernels
 from .._arrays import cast, column, is_numpy, is_sparse, read_only, take
+from ..kernels import _threads
 from . import rates
 from .compiled import DenseRows
 from .rows import Rows
@@ -61,6 +63,11 @@ class FeatureRows(Rows):
     def nbytes(self):
         """Bytes of the features, were they stored."""
         return self.nnz * self.map.itemsize
+
+    @property
+    def epsilon(self):
+        """Rounding error of the products, which run in the type of the map."""
+        return float(self.xp.finfo(self.map.dtype).eps)
 
     @property
     def gram_cost(self):
@@ -122,8 +129,6 @@ class FeatureRows(Rows):
             for Z, lo, hi in self._blocks():
                 visit(Z, lo, hi, *sums)
             return sums
-        from ..kernels import _threads
-
         ranges = self._parts()
         private = [np.zeros((len(ranges), *shape)) for shape in shapes]
 
@@ -223,8 +228,6 @@ class FeatureRows(Rows):
         self._check_room(dim, DOUBLE_BYTES if factor is None else FACTOR_BYTES)
         if not is_numpy(self.X):
             return super().gram(d, shift, intercept, factor)
-        from ..kernels import grams
-
         root = np.sqrt(d)
         dtype = np.float64 if factor is None else np.float32
         factor = np.ones(dim) if factor is None else factor
@@ -235,10 +238,10 @@ class FeatureRows(Rows):
                 b = min(hi, a + self._block)
                 Z = read_only(self._generate(a, b, buffer[: b - a]))
                 rows = out[a - lo : b - lo]
-                grams.weigh(Z, 0, b - a, shift, factor, root[a:b], rows)
+                kernels.grams.weigh(Z, 0, b - a, shift, factor, root[a:b], rows)
 
         G = wide_gram(self.shape[0], dim, dtype, fill, self.budget)
-        grams.mirror(G)
+        kernels.grams.mirror(G)
         return G
 
     def _check_room(self, dim, entry):
@@ -277,8 +280,6 @@ class FeatureRows(Rows):
         """Features of all rows, (n, m)."""
         if not is_numpy(self.X):
             return self.map.apply(self._inputs(slice(None)))
-        from ..kernels import _threads
-
         out = np.empty(self.shape, self.map.dtype)
 
         def part(k, first, last):
@@ -307,10 +308,10 @@ def _dot(Z, u):
     """Z u in float64; on the host also summed in it."""
     if u.ndim > 1 or not is_numpy(Z):
         return cast(Z @ cast(u, Z.dtype), u.dtype)
-    from ..kernels import passes
-
     eta = np.empty(Z.shape[0])
-    passes.margins(read_only(Z), 0, len(Z), np.ascontiguousarray(u, float), 0.0, eta)
+    kernels.passes.margins(
+        read_only(Z), 0, len(Z), np.ascontiguousarray(u, float), 0.0, eta
+    )
     return eta
 
 
@@ -319,6 +320,4 @@ def _add_adjoint(Z, r, g):
     if r.ndim > 1 or not is_numpy(Z):
         g += cast(Z.T @ cast(r, Z.dtype), g.dtype)
         return
-    from ..kernels import passes
-
-    passes.adjoint(read_only(Z), 0, len(Z), np.ascontiguousarray(r, float), g)
+    kernels.passes.adjoint(read_only(Z), 0, len(Z), np.ascontiguousarray(r, float), g)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from .._arrays import cast, dense, is_numpy, is_sparse, like, namespace, read_only
 
 PROJECTIONS = ("gaussian", "orthogonal", "sorf")
@@ -99,29 +100,25 @@ class FeatureMap:
         """
         if not is_numpy(X):
             return self._apply_by_arrays(X)
-        from ..kernels import features
-
         if out is None:
             out = np.empty((X.shape[0], self.n_components), self.dtype)
         self._project(X, out)
         scale = self.dtype.type(self.scale)
         if self.function == "cosine":
-            series = features.cosine_series(self.dtype)
-            features.cosine(out, read_only(self.offset), scale, series)
+            series = kernels.features.cosine_series(self.dtype)
+            kernels.features.cosine(out, read_only(self.offset), scale, series)
         else:
-            features.positive(out, scale, self.function == "step")
+            kernels.features.positive(out, scale, self.function == "step")
         return out
 
     def _project(self, X, out):
-        from ..kernels import blocks, features
-
         if self.signs is not None:
             X = read_only(np.ascontiguousarray(dense(X)))
             signs, norms = read_only(self.signs), read_only(self.norms)
-            features.hadamard_projection(X, signs, norms, out)
+            kernels.features.hadamard_projection(X, signs, norms, out)
         elif is_sparse(X):
-            view = blocks.sparse_view(X)
-            features.sparse_projection(
+            view = kernels.blocks.sparse_view(X)
+            kernels.features.sparse_projection(
                 view, 0, X.shape[0], read_only(self.weights), out
             )
         else:

@@ -1,6 +1,7 @@
 """How much memory random features may take, whether they are stored, what is kept."""
 
 from .._arrays import device, is_cupy, is_numpy, is_sparse
+from ..kernels import _threads
 from .compiled import DenseRows
 from .features import DOUBLE_BYTES, PARTS, FeatureRows, block_rows
 from .maps import map_bytes, padded
@@ -76,8 +77,6 @@ def design_rows(X, feature_map, budget, cache=None):
 
 def working_bytes(X, n_components, projection, n_columns):
     """Bytes of a fit that generates its features: map, buffers, sums and vectors."""
-    from ..kernels import _threads
-
     (n, d), m = X.shape, n_components
     # of the machine, not of the limit now: samples, and so results, follow the budget
     threads, width = min(PARTS, _threads.cores()), m

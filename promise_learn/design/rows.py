@@ -60,6 +60,11 @@ class Rows:
         return nbytes(self.X.data if self.sparse else self.X)
 
     @property
+    def epsilon(self):
+        """Rounding error of the products, which run in the type of X."""
+        return float(self.xp.finfo(self.X.dtype).eps)
+
+    @property
     def gram_cost(self):
         """Time of `gram` in passes over X, by the measured `rates`."""
         itemsize = self.nbytes // max(self.nnz, 1)

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..kernels import _threads
+
 GRAM_BLOCK_BYTES, LEAST_ROWS, FEWEST_ROWS = 2**24, 512, 64
 GRAM_PARTS, PRIVATE_BYTES = 16, 2**25
 BLOCK_SHARE = 1 / 16  # of the room of a Gram matrix, that a block of rows may take
@@ -33,8 +35,6 @@ def wide_gram(n, dim, dtype, fill, room=math.inf):
     -------
     ndarray (dim, dim)
     """
-    from ..kernels import _threads
-
     row, rows = np.dtype(dtype).itemsize * dim, GRAM_BLOCK_BYTES // (8 * dim)
     rows = min(max(LEAST_ROWS, rows), max(FEWEST_ROWS, BLOCK_SHARE * room / row))
     rows = int(min(n, rows))
@@ -63,8 +63,6 @@ def _shared_gram(n, dim, dtype, fill, rows):
     """One sum, to which the threads of BLAS add a block of rows at a time."""
     from scipy.linalg.blas import dsyrk, ssyrk
 
-    from ..kernels import _threads
-
     syrk = dsyrk if dtype == np.float64 else ssyrk
     G, buffer = np.zeros((dim, dim), dtype, order="F"), np.empty((rows, dim), dtype)
     for lo in range(0, n, rows):
@@ -81,4 +79,4 @@ def _shared_gram(n, dim, dtype, fill, rows):
 
 def evenly(lo, hi, parts):
     """Bounds of equal parts of the rows lo:hi."""
-    return np.linspace(lo, hi, parts + 1).astype(np.int64)
+    return lo + (hi - lo) * np.arange(parts + 1) // parts

@@ -92,8 +92,7 @@ def partition(boundaries, work, width):
         Length of a part's private accumulator.
     """
     parts = int(min(MAX_PARTS, work // WORK_PER_PART, work // (16 * max(width, 1))))
-    edges = boundaries(max(parts, 1))
-    return [(int(lo), int(hi)) for lo, hi in pairwise(edges)]
+    return list(pairwise(boundaries(max(parts, 1)).tolist()))
 
 
 def run(task, ranges, blas=False):
@@ -102,6 +101,8 @@ def run(task, ranges, blas=False):
     A task that calls BLAS says so: it gets BLAS in one thread, whatever the number of
     ranges, so that the same sums come out.
     """
+    if len(ranges) == 1 and not blas:
+        return [task(0, *ranges[0])]
     results = [None] * len(ranges)
     threads = min(thread_limit(), len(ranges)) if len(ranges) > 1 else 1
 

@@ -4,6 +4,7 @@ from contextlib import nullcontext
 
 import numpy as np
 from numpy.linalg import LinAlgError
+from scipy.linalg import lapack
 
 from .._arrays import (
     as_numpy,
@@ -32,8 +33,6 @@ def factor(K, overwrite=False):
     """
     xp = namespace(K)
     if is_numpy(K):
-        from scipy.linalg import lapack
-
         potrf = lapack.spotrf if K.dtype == np.float32 else lapack.dpotrf
         with _threads_for(K):
             upper, lost = potrf(K.T, lower=0, overwrite_a=overwrite)
@@ -59,8 +58,6 @@ def pivoted(K):
     rows : array of r host indices
         Rows of L that form a lower triangle.
     """
-    from scipy.linalg import lapack
-
     host = as_numpy(K)
     with _threads_for(host):
         lower, order, rank, _ = lapack.dpstrf(host, lower=1)

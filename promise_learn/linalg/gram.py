@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import kernels
 from .._arrays import dense, is_numpy, is_sparse
 
 
@@ -13,11 +14,11 @@ def row_gram(A):
     """
     if not (is_sparse(A) and is_numpy(A)):
         return dense(A @ A.T)
-    from ..kernels import blocks, grams
-
     columns = A.T.tocsr()
     G = np.zeros((A.shape[0], A.shape[0]))
     ones = np.ones(A.shape[1])
-    grams.sparse_gram(blocks.sparse_view(columns), 0, A.shape[1], ones, G)
-    grams.mirror(G.T)
+    kernels.grams.sparse_gram(
+        kernels.blocks.sparse_view(columns), 0, A.shape[1], ones, G
+    )
+    kernels.grams.mirror(G.T)
     return G

@@ -3,7 +3,7 @@
 import math
 import sys
 
-from .._arrays import add_diagonal, cholesky_solve, column, namespace
+from .._arrays import add_diagonal, cholesky_solve, column, inner, namespace
 from .cholesky import factor
 
 MAX_EIGH = 2500
@@ -29,20 +29,24 @@ class Factor:
     pivot : float
         Smallest squared pivot after scaling: a lower bound, up to a factor of dim, of
         how far the scaled matrix is from a singular one.
+    scale : array (dim,)
+        Makes its diagonal one: H is factored as scale[:, None] * H * scale[None, :].
     """
 
     def __init__(self, H, overwrite=False):
         xp = namespace(H)
         H = H if overwrite else xp.asarray(H, copy=True)
         h = xp.linalg.diagonal(H)
-        ok = h > 0
-        self._empty = ~ok
-        self._scale = 1 / xp.sqrt(xp.where(ok, h, 1.0))
-        H *= self._scale[:, None]
-        H *= self._scale[None, :]
-        lost = H.shape[0] * sys.float_info.epsilon
+        ok, self._empty = h > 0, None
         if not bool(xp.all(ok)):
-            H = add_diagonal(H, xp.astype(self._empty, H.dtype))
+            self._empty = xp.astype(~ok, H.dtype)
+            h = xp.where(ok, h, 1.0)
+        self.scale = 1 / xp.sqrt(h)
+        H *= self.scale[:, None]
+        H *= self.scale[None, :]
+        lost = H.shape[0] * sys.float_info.epsilon
+        if self._empty is not None:
+            H = add_diagonal(H, self._empty)
         self._lower = self._cholesky(H, lost)
         if self._lower is None:
             values, self._vectors = xp.linalg.eigh(H)
@@ -70,20 +74,22 @@ class Factor:
         A gradient has none in exact arithmetic. But curvature may underflow where
         slopes do not, as with all margins far on the wrong side: then this is huge.
         """
-        xp, tiny = namespace(g), sys.float_info.epsilon
-        empty = xp.astype(self._empty, g.dtype)
-        energy = _squared_norm(xp, column(empty, g) * g) / tiny
+        energy, tiny = 0.0, sys.float_info.epsilon
+        if self._empty is not None:
+            flat = column(self._empty, g) * g
+            energy = inner(flat, flat) / tiny
         if self._lower is None:
-            scaled = column(self._scale, g) * g
+            scaled = column(self.scale, g) * g
             along = self._vectors.T @ scaled
-            lost = _squared_norm(xp, column(self._dropped, along) * along)
-            if lost > 1e-12 * _squared_norm(xp, scaled):
+            dropped = column(self._dropped, along) * along
+            lost = inner(dropped, dropped)
+            if lost > 1e-12 * inner(scaled, scaled):
                 energy += lost / (tiny * self._vectors.shape[0])
         return energy / 2
 
     def solve(self, g):
         """H^-1 g for a vector (dim,) or a block (dim, K)."""
-        scale = self._scale if g.ndim == 1 else self._scale[:, None]
+        scale = self.scale if g.ndim == 1 else self.scale[:, None]
         if self._lower is not None:
             return scale * cholesky_solve(self._lower, scale * g)
         inverse = self._inverse if g.ndim == 1 else self._inverse[:, None]
@@ -126,7 +132,3 @@ def single_factor(S, unit):
         return None
     pivot = float(xp.min(xp.linalg.diagonal(lower))) ** 2
     return SingleFactor(lower, unit) if pivot > SINGLE_PIVOT else None
-
-
-def _squared_norm(xp, v):
-    return float(xp.sum(v * v))

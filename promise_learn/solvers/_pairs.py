@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from .._arrays import as_numpy, like, namespace, zeros
+from .._arrays import as_numpy, inner, like, namespace, zeros
 from ..preconditioners import Inverse
 
 
@@ -36,8 +36,8 @@ class Pairs:
 
     def add(self, s, y):
         """Keep a pair; false where its curvature is too small, and it is skipped."""
-        product = _inner(s, y)
-        if not product > self._least * (_inner(s, s) * _inner(y, y)) ** 0.5:
+        product = inner(s, y)
+        if not product > self._least * (inner(s, s) * inner(y, y)) ** 0.5:
             return False
         self._pairs.append((s, y, product))
         return True
@@ -46,11 +46,11 @@ class Pairs:
         """H g by the two-loop recursion, for g of the shape of s."""
         q, shares = g, []
         for s, y, product in reversed(self._pairs):
-            shares.append(_inner(s, q) / product)
+            shares.append(inner(s, q) / product)
             q = q - shares[-1] * y
         q = self._gamma() * q
         for (s, y, product), share in zip(self._pairs, reversed(shares), strict=True):
-            q = q + (share - _inner(y, q) / product) * s
+            q = q + (share - inner(y, q) / product) * s
         return q
 
     def inverse(self, g):
@@ -87,8 +87,4 @@ class Pairs:
         if not self._pairs:
             return 1.0
         _, y, product = self._pairs[-1]
-        return product / _inner(y, y)
-
-
-def _inner(u, v):
-    return float(namespace(u).sum(u * v))
+        return product / inner(y, y)

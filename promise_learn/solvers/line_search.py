@@ -2,7 +2,7 @@
 
 import math
 
-from .._arrays import namespace
+from .._arrays import inner
 
 ARMIJO = 1e-4
 ROUNDING = 1e-14
@@ -30,12 +30,11 @@ def advance(f, point, d):
     float
         Step length.
     """
-    xp = namespace(d)
-    slope = float(xp.sum(point.gradient * d))
+    slope = inner(point.gradient, d)
     if not slope < 0:
         return None, 0.0
     trial = f.expand(point.w + d)
-    end = float(xp.sum(trial.gradient * d))
+    end = inner(trial.gradient, d)
     noise = ROUNDING * abs(point.value)
     decreased = trial.value <= point.value + ARMIJO * slope + noise
     settled = abs(slope) <= NEAR * abs(point.value)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from .._arrays import add_diagonal, as_numpy, like, namespace
+from .._arrays import add_diagonal, as_numpy, inner, like, namespace
 from ..linalg.cg import pcg
 from ..linalg.spd import Factor, single_factor
 
@@ -81,7 +81,26 @@ class HessianFactor:
                 energy += factor.missed(g)
             else:
                 energy += sum(factor.missed(g[:, c]) for c in columns)
-        return energy + 0.5 * float(xp.sum(g * x))
+        return energy + 0.5 * inner(g, x)
+
+    def rounding(self):
+        r"""Bound of the error, relative to F(0), of F that follows from a solution.
+
+        .. math:: \sqrt n \, \mathrm{dim} \, \varepsilon \,
+                  (1 + \max_j |m_j| / \sigma_j) / \mathrm{pivot}
+
+        It comes from rounding in sums over n rows; X' r is one of the columns as they
+        are, with means m_j that may be large in units of their deviations sigma_j. The
+        suboptimality of the solution is of second order: relative to F(0) its square.
+        """
+        f, worst = self._objective, 0.0
+        for _, factor in self._parts:
+            offset = 0.0
+            if f.design.shift is not None:
+                u, _ = f.design.inner(factor.scale)
+                offset = float(f.xp.max(f.xp.abs(f.design.shift * u)))
+            worst = max(worst, (1.0 + offset) / factor.pivot)
+        return math.sqrt(f.n_rows) * f.dim * f.design.rows.epsilon * worst
 
 
 def _distinct(penalty):

@@ -14,6 +14,7 @@ from .theory import Theory
 
 SMALL_HESSIAN = 1e7
 STALE = 4.0
+SURE = 1e-8  # relative error of F that no further pass has to look at
 
 
 @dataclass(repr=False, eq=False)
@@ -91,7 +92,8 @@ def newton_steps(f, w):
     the curvature jumps no factor is kept: a new one may gain all, and an old decrement
     says nothing. A small
     Hessian costs a pass, as either is one call: repeated rows then take the same steps
-    as weights do.
+    as weights do. The first step of a well-conditioned quadratic ends at the minimum,
+    and no pass over X is needed to know F there.
     """
     point, factor = f.expand(w), None
     size = f.dim * (f.n_columns if f.coupled else 1)
@@ -121,6 +123,12 @@ def newton_steps(f, w):
             refreshes,
             partial(point.bounds_below, d),
         )
+        if fresh and f.quadratic:
+            value = point.value - decrement  # exact, but for rounding
+            error, scale = factor.rounding(), max(point.value, f.null_value())
+            if error * scale <= SURE * value:
+                w, gap = point.w + d, error**2 * scale
+                yield Step(w, value, None, gap, True, passes, t, refreshes)
         point, t = advance(f, point, d)
         passes += 1
 
@@ -129,8 +137,9 @@ def newton_steps(f, w):
 class Direct(NewtonCholesky):
     """Normal equations by Cholesky, of the smaller side; refined on the true residual.
 
-    For the squared error one factor gives the solution; every later step is iterative
-    refinement with the gradient that X itself gives, not the Gram matrix.
+    For the squared error one factor gives the solution, and where its rounding errors
+    might matter every later step is iterative refinement with the gradient that X
+    itself gives, not the Gram matrix.
 
     Parameters
     ----------

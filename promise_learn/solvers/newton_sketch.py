@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import multinomial
-from .._arrays import take
+from .._arrays import inner, take
 from ..design import Design
 from ..linalg import sparse_sign
 from ..losses import SquaredError
@@ -73,13 +73,13 @@ class NewtonSketch(Solver):
 
     def iterate(self, f, w, rng):
         """Yield a `Step` before every step."""
-        xp, size = f.xp, named(self.sketch_size, 16)
+        size = named(self.sketch_size, 16)
         point, passes, t, refreshes = f.expand(w), 1.0, 1.0, 0
         while point is not None:
             whole = size >= f.n_rows
             solve, cost = _newton(point) if whole else self._sketched(point, size, rng)
             d = -solve(point.gradient)
-            decrement = -float(xp.sum(point.gradient * d))
+            decrement = -inner(point.gradient, d)
             passes, refreshes = passes + cost, refreshes + 1
             value, g = point.value, point.gradient
             gap = 0.5 * decrement
@@ -89,7 +89,7 @@ class NewtonSketch(Solver):
             if point is None and not whole and self.adaptive:
                 point, size = f.expand(w), f.n_rows
             elif point is not None and self.adaptive:
-                left = float(xp.sum(point.gradient * solve(point.gradient)))
+                left = inner(point.gradient, solve(point.gradient))
                 size *= 1 if left <= self.ratio**2 * decrement else 2
                 w = point.w
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from .._arrays import inner
 from ._scaling import Momentum, Scaling, smoothness, unit_of
 from .base import Solver, Step
 from .theory import Theory
@@ -113,7 +114,7 @@ class OSGM(Solver):
                 return
             if bounded or moved.value <= point.value:
                 scaling.learn(ahead, g, c)
-                beta.learn(float(xp.sum(ahead * change)) / c)
+                beta.learn(inner(ahead, change) / c)
             else:
                 scaling.halve()
             passes += 1
@@ -143,5 +144,4 @@ class OSGM(Solver):
         """Return c, which the surrogate divides by."""
         if self.surrogate == "ratio":
             return point.value - min(self.lower_bound, point.value)
-        xp = point.objective.xp
-        return float(xp.sum(g * g)) + 0.25 * L**2 * float(xp.sum(change * change))
+        return inner(g, g) + 0.25 * L**2 * inner(change, change)

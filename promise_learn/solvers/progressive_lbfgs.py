@@ -4,7 +4,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from .._arrays import column
+from .._arrays import column, inner
 from ._pairs import Pairs
 from ._subsampled import positive, random_batch
 from .base import Solver, Step
@@ -112,17 +112,17 @@ class ProgressiveLBFGS(Solver):
         f, g, xp = point.objective, point.gradient, point.objective.xp
         slopes = f.loss.slope(point.eta, f.y)
         slopes = column(f.weights * f.n_rows, slopes) * slopes
-        norm, mean = float(xp.sum(g * g)), sum(recent) / len(recent)
-        cancelled = float(xp.sum(mean * mean)) < CANCELLED**2 * norm
+        norm, mean = inner(g, g), sum(recent) / len(recent)
+        cancelled = inner(mean, mean) < CANCELLED**2 * norm
         v = pairs.apply(mean if cancelled and len(recent) == RECENT else g)
-        length = float(xp.sum(v * v))
+        length = inner(v, v)
         along = slopes * f.design.dot(pairs.apply(v))
         along = along if along.ndim == 1 else xp.sum(along, axis=1)
         needed = float(xp.var(along)) / max((self.theta * length) ** 2, TINY)
         squares = slopes**2 if slopes.ndim == 1 else xp.sum(slopes**2, axis=1)
         part = g - f.ridge(point.w)
         second = float(xp.mean(squares * row_norms(f.design)))
-        variance = max(second - float(xp.sum(part * part)), 0.0)
+        variance = max(second - inner(part, part), 0.0)
         first = 1 / (1 + variance / max(f.n_rows * norm, TINY))
         return math.ceil(min(needed, LARGEST)), first
 
@@ -141,7 +141,7 @@ def row_norms(design):
 
 def _backtrack(f, point, d, t):
     """Expansion after a step that decreases f enough, its length, and the trials."""
-    slope = float(f.xp.sum(point.gradient * d))
+    slope = inner(point.gradient, d)
     for trial in range(1, HALVINGS + 1):
         moved = f.expand(point.w + t * d)
         if slope < 0 and moved.value < point.value + ARMIJO * t * slope:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .._arrays import inner
 from ._subsampled import random_batch, subsampled_system
 from .base import Solver, Step
 from .line_search import advance
@@ -78,7 +79,7 @@ class RSSN(Solver):
             passes += (1 + system.passes) * curvature.n_rows / f.n_rows
             refreshes, read = refreshes + 1, read + batch.n_rows + curvature.n_rows
             if batch is f:
-                gap = -0.5 * float(xp.sum(g * d))
+                gap = -0.5 * inner(g, d)
                 yield Step(w, point.value, g, gap, False, passes, t, refreshes)
             elif read >= f.n_rows:
                 read = 0

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from .._arrays import inner
 from ._refresh import named
 from ._subsampled import hessian_rows, random_batch, subsampled_system
 from .base import Solver, Step
@@ -71,7 +72,7 @@ class SubsampledNewtonMethod(Solver):
             d = -system.solve(point.gradient)
             passes, refreshes = passes + system.passes, refreshes + 1
             if batch is f:
-                gap = -0.5 * float(f.xp.sum(point.gradient * d))
+                gap = -0.5 * inner(point.gradient, d)
                 yield Step(
                     w, point.value, point.gradient, gap, False, passes, t, refreshes
                 )

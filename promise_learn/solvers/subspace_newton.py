@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._arrays import column, is_sparse, take
+from .._arrays import column, inner, is_sparse, take
 from ..design import Design
 from ..objective import Expansion, Objective
 from ._subsampled import NewtonSystem
@@ -70,7 +70,7 @@ class SubspaceNewton(Solver):
             passes += size / p * (2 + system.passes)
             refreshes += 1
             value = f.design.rows.loss_sum(f.loss, eta, f.y, f.weights)
-            value += 0.5 * float(f.xp.sum(f.ridge(w) * w))
+            value += 0.5 * inner(f.ridge(w), w)
             values.append(value)
             gap = values[-1 - window] - value if len(values) > window else None
             yield Step(w, value, None, gap, False, passes, t, refreshes)
@@ -119,7 +119,7 @@ def _line_search(point, d):
     change = f.design.dot(d)
     ahead = Expansion(f, point.w + d, None, None, point.eta + change, None)
     derivative = point.slope_towards(ahead)
-    slope, end = float(f.xp.sum(point.gradient * d)), derivative(1.0)
+    slope, end = inner(point.gradient, d), derivative(1.0)
     if not slope < 0 or abs(end) <= 0.1 * abs(slope):
         return float(slope < 0), change
     return stationary(derivative, slope, end), change

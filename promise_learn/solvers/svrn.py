@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .._arrays import column, take
+from .._arrays import column, inner, take
 from ._refresh import named
 from ._subsampled import hessian_rows, subsampled_system
 from .base import Solver, Step
@@ -70,7 +70,7 @@ class SVRN(Solver):
             system = subsampled_system(point, sample, rng)
             d = -system.solve(point.gradient)
             passes, refreshes = passes + system.passes, refreshes + 1
-            gap = -0.5 * float(f.xp.sum(point.gradient * d))
+            gap = -0.5 * inner(point.gradient, d)
             value, g = point.value, point.gradient
             yield Step(point.w, value, g, gap, False, passes, t, refreshes)
             moved = None
