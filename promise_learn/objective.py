@@ -16,16 +16,18 @@ from . import multinomial
 from ._arrays import (
     add_diagonal,
     as_numpy,
+    cast,
     column,
     column_squares,
     inner,
     scale_columns,
     take,
 )
+from .linalg.cholesky import inverse_trace
 
 PILOT_DIM, PILOT_ROWS = 2000, 1000
 NO_PENALTY = 1e-16  # of the largest curvature: one that rounding hides
-ROUNDING = 1e-6  # relative, to which two harmonic means of eigenvalues differ
+ROUNDING = 1e-6  # relative, to which two traces differ
 CROSSING = 1e-10
 
 
@@ -150,31 +152,35 @@ class Objective:
         Dobriban and Wager, High-dimensional asymptotics of prediction (2018), for the
         relation of the two penalties.
         """
-        curvature = self.loss.max_curvature
+        curvature, m = self.loss.max_curvature, PILOT_ROWS
         known = self.dim < PILOT_DIM or self.design.rows.sparse or self.per_target
-        if known or self.n_rows < 4 * PILOT_ROWS or not math.isfinite(curvature):
+        if known or self.n_rows < 4 * m or not math.isfinite(curvature):
             return self.dim
-        values = self._pilot_spectrum(curvature / PILOT_ROWS)
-        d = [float(np.sum(values / (values + nu))) for nu in (1, 2)]
-        kappa = [float(1 / np.mean(1 / (values + nu))) for nu in (1, 2)]
+        traces = self._pilot_traces(m, curvature / m)
+        if None in traces:
+            return self.dim
+        d = [m - nu * trace for nu, trace in zip((1, 2), traces, strict=True)]
         if d[1] < 1:
             return 1.0
-        if kappa[1] < (1 + ROUNDING) * kappa[0]:
+        if traces[0] < (1 + ROUNDING) * traces[1]:
             return self.dim
-        power = math.log(d[0] / d[1]) / math.log(kappa[1] / kappa[0])
-        return min(self.dim, d[0] * kappa[0] ** power)
+        power = math.log(d[0] / d[1]) / math.log(traces[0] / traces[1])
+        return min(self.dim, d[0] * (m / traces[0]) ** power)
 
-    def _pilot_spectrum(self, curvature):
-        """Eigenvalues of the Hessian of some rows, in units of the penalty."""
-        xp, rows = self.xp, np.linspace(0, self.n_rows - 1, PILOT_ROWS).astype(int)
+    def _pilot_traces(self, m, curvature):
+        """Trace of (G + nu I)^-1 for nu = 1 and 2, G of m rows in units of the penalty.
+
+        None where rounding leaves no inverse.
+        """
+        xp, rows = self.xp, np.linspace(0, self.n_rows - 1, m).astype(int)
         A = self.design.root(rows, 0 * take(self.weights, rows) + curvature)
         penalty = xp.where(self.penalty > 0, self.penalty, xp.max(self.penalty))
         least = (
             NO_PENALTY * xp.max(column_squares(A)) + xp.finfo(A.dtype).smallest_normal
         )
         A = scale_columns(A, 1 / xp.sqrt(xp.where(penalty > least, penalty, least)))
-        values = as_numpy(xp.linalg.eigvalsh(A @ A.T)).astype(np.float64)
-        return np.maximum(values, 0.0)
+        G = cast(A @ A.T, xp.float64)
+        return [inverse_trace(G, nu) for nu in (1.0, 2.0)]
 
     def sample(self, size, rng):
         """Sorted numbers of at most ``size`` random rows, none of weight zero."""

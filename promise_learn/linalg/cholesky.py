@@ -7,6 +7,7 @@ from numpy.linalg import LinAlgError
 from scipy.linalg import lapack
 
 from .._arrays import (
+    add_diagonal,
     as_numpy,
     cholesky_inverse,
     identity,
@@ -101,6 +102,16 @@ def shifted_inverse(G, boost=1.0):
         "the preconditioner's matrix has no Cholesky factor: its rows hold values "
         "that are not finite; look for overflow in X or in the coefficients"
     )
+
+
+def inverse_trace(G, shift):
+    """Trace of (G + shift I)^-1 for a semidefinite G, None where it has no factor."""
+    xp = namespace(G)
+    L = factor(add_diagonal(G, xp.full_like(xp.linalg.diagonal(G), shift)))
+    if L is None:
+        return None
+    with _threads_for(L):
+        return float(xp.sum(xp.linalg.diagonal(cholesky_inverse(L))))
 
 
 def _threads_for(K):

@@ -13,6 +13,7 @@ from .newton import HessianFactor
 
 DECADES, EXACT, LEAST_RATIO = 7, 3, 1.1
 MOST_GROWTH = 10.0
+PROMISE = 4.0
 START_RANK = 16
 MAX_RANK = 1000
 SKETCH_BYTES = 5e8
@@ -117,9 +118,10 @@ def sample_size(f):
     With the Hessian of m rows and an effective dimension d, CG gains about a factor
     1 + m / d an iteration (measured for m from d to 10 d); with all rows, in single
     precision, `EXACT` iterations suffice. The size minimises the cost of the sample's
-    Hessian plus that of `DECADES` of iterations, in passes over X. For the squared
-    error, which shows no rows of large curvature, a sample is taken only where it
-    promises half the cost of all rows.
+    Hessian plus that of `DECADES` of iterations, in passes over X. A few rows of large
+    leverage that the sample misses can cost several times the iterations, and the
+    squared error does not show them: there stored rows are all taken, unless a sample
+    promises a quarter of the cost.
 
     Returns
     -------
@@ -136,7 +138,7 @@ def sample_size(f):
     costs = whole * sizes / f.n_rows + iterations
     costs[-1] = whole + EXACT
     best = int(np.argmin(costs))
-    if f.quadratic and f.design.rows.stored and 2 * costs[best] > costs[-1]:
+    if f.quadratic and f.design.rows.stored and PROMISE * costs[best] > costs[-1]:
         best = -1
     size = sizes[best]
     if not f.design.rows.stored:  # a change of the penalty alone finds the same sample
