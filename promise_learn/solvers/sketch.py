@@ -13,7 +13,7 @@ from .newton import HessianFactor
 
 DECADES, EXACT, LEAST_RATIO = 7, 3, 1.1
 MOST_GROWTH = 10.0
-PROMISE = 4.0
+PROMISE = 8.0
 START_RANK = 16
 MAX_RANK = 1000
 SKETCH_BYTES = 5e8
@@ -121,7 +121,7 @@ def sample_size(f):
     Hessian plus that of `DECADES` of iterations, in passes over X. A few rows of large
     leverage that the sample misses can cost several times the iterations, and the
     squared error does not show them: there stored rows are all taken, unless a sample
-    promises a quarter of the cost.
+    promises an eighth of the cost.
 
     Returns
     -------
