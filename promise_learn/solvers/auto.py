@@ -43,7 +43,7 @@ def choose(f):
         largest = min(largest, f.design.rows.largest_factor // DOUBLE)
     if size > largest:
         return iterative
-    if f.n_rows < f.dim:
+    if f.n_rows < f.dim and not f.quadratic:
         return dense if _row_space_pays(f) else iterative
     seconds = f.design.rows.pass_seconds
     hessian = f.design.rows.gram_cost * (f.n_columns**2 if f.coupled else 1)
