@@ -7,6 +7,8 @@ import numpy as np
 
 from ._arrays import add_diagonal, as_numpy, dense, identity, like, take
 
+ENTRY_BYTES = 24  # of a dense Hessian: it, a product of rows, its factor
+
 
 def hessian(f, P):
     """Sum over rows of s_i (diag(p_i) - p_i p_i') kron x_i x_i', plus the penalty.
@@ -14,10 +16,16 @@ def hessian(f, P):
     The first term is one Gram matrix a class, the second one symmetric product of the
     rows p_i kron x_i. Where the intercept is unpenalised the sum over classes is a flat
     direction; it gets unit curvature, which changes no minimiser from a start at 0.
+
+    Raises
+    ------
+    ValueError
+        Where the matrix would not fit into the memory that generated features have.
     """
     xp, design, K = f.xp, f.design, f.n_columns
     n, dim = design.shape
     s = f.weights
+    design.rows.check_room(K * dim, ENTRY_BYTES)
     H = design.rows.zeros((K * dim, K * dim))
     for k in range(K):
         G = add_diagonal(design.gram(s * P[:, k]), f.penalty)
@@ -29,9 +37,9 @@ def hessian(f, P):
         Q = P[lo:hi, :] * xp.sqrt(s[lo:hi])[:, None]
         Z = xp.reshape(Q[:, :, None] * X[:, None, :], (hi - lo, K * dim))
         H -= Z.T @ Z
-    flat = identity(dim, H) * xp.astype(f.penalty == 0, H.dtype)[:, None] / K
-    tiled = xp.tile(flat, (K, K))
-    return H + tiled
+    for j in np.flatnonzero(as_numpy(f.penalty) == 0).tolist():
+        H[j::dim, j::dim] += 1 / K
+    return H
 
 
 def class_root(point, rows):

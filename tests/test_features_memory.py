@@ -82,6 +82,16 @@ def test_a_named_solver_whose_matrix_does_not_fit_is_refused(name):
     assert not RandomFeaturesRegressor(**settings).fit(X, Y[:, 0]).stored_
 
 
+def test_a_hessian_of_all_classes_that_does_not_fit_is_refused():
+    """Three classes of 501 coefficients: a matrix of 54 MB."""
+    X, Y, _ = data(3000)
+    settings = MAP | {"n_components": 500, "memory": room(X, 500, 3) - 3e6}
+    model = RandomFeaturesClassifier(**settings, solver="newton-cholesky")
+    with pytest.raises(ValueError, match="matrix of order 1,503"):
+        model.fit(X, Y.argmax(axis=1))
+    assert not hasattr(model, "coef_")
+
+
 @pytest.mark.parametrize("name", SAMPLING)
 @pytest.mark.parametrize("make", [RandomFeaturesRegressor, RandomFeaturesClassifier])
 def test_solvers_that_sample_need_stored_features(make, name):
@@ -162,7 +172,8 @@ def test_a_cache_serves_every_penalty(
 def test_a_cache_serves_penalties_that_ask_for_samples_of_other_sizes(
     generated, grams, tmp_path, monkeypatch
 ):
-    """Without a cache, a row sample follows the effective dimension."""
+    """Without a cache, a row sample follows the effective dimension; stored rows are
+    all taken for the squared error."""
     monkeypatch.setattr("promise_learn.objective.PILOT_DIM", 100)
     X, Y, _ = data(20_000)
     settings = MAP | {"n_components": 200, "gamma": 1.0, "solver": "pcg", "tol": 1e-10}
@@ -174,7 +185,7 @@ def test_a_cache_serves_penalties_that_ask_for_samples_of_other_sizes(
     grams.clear()
     for alpha in (1e-2, 1e4):
         RandomFeaturesRegressor(**settings, alpha=alpha).fit(X, Y[:, 0])
-    assert grams[0] != grams[1]
+    assert (grams[0] != grams[1]) == generated
 
 
 # ------------------------------------------------------------------ threads

@@ -225,7 +225,7 @@ class FeatureRows(Rows):
             Where the matrix would not fit into the budget.
         """
         dim = self.shape[1] + int(intercept)
-        self._check_room(dim, DOUBLE_BYTES if factor is None else FACTOR_BYTES)
+        self.check_room(dim, DOUBLE_BYTES if factor is None else FACTOR_BYTES)
         if not is_numpy(self.X):
             return super().gram(d, shift, intercept, factor)
         root = np.sqrt(d)
@@ -244,7 +244,7 @@ class FeatureRows(Rows):
         kernels.grams.mirror(G)
         return G
 
-    def _check_room(self, dim, entry):
+    def check_room(self, dim, entry):
         """Raise where a matrix with so many bytes an entry exceeds the budget."""
         short = entry * dim**2 - self.budget
         if short > 0:

@@ -64,6 +64,12 @@ class Rows:
         """Rounding error of the products, which run in the type of X."""
         return float(self.xp.finfo(self.X.dtype).eps)
 
+    def check_room(self, dim, entry):
+        """Raise ValueError where a solver's matrix of this order has no room.
+
+        Stored rows set no bound; entry is in bytes.
+        """
+
     @property
     def gram_cost(self):
         """Time of `gram` in passes over X, by the measured `rates`."""
