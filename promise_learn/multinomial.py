@@ -37,8 +37,10 @@ def hessian(f, P):
         Q = P[lo:hi, :] * xp.sqrt(s[lo:hi])[:, None]
         Z = xp.reshape(Q[:, :, None] * X[:, None, :], (hi - lo, K * dim))
         H -= Z.T @ Z
-    for j in np.flatnonzero(as_numpy(f.penalty) == 0).tolist():
-        H[j::dim, j::dim] += 1 / K
+    flat = identity(dim, H) * xp.astype(f.penalty == 0, H.dtype)[:, None] / K
+    for k in range(0, K * dim, dim):
+        for j in range(0, K * dim, dim):
+            H[k : k + dim, j : j + dim] += flat
     return H
 
 
