@@ -32,6 +32,11 @@ def on_device(X):
     return sparse.csr_matrix(X) if hasattr(X, "indptr") else cupy.asarray(X)
 
 
+def on_host(x):
+    """Array of the host."""
+    return x.get() if hasattr(x, "get") else x
+
+
 def seconds(model, X, y):
     """Time of a fit until the device is idle."""
     import cupy
@@ -72,7 +77,7 @@ def main(arguments=None):
         for _ in range(1 + ROUNDS):
             for place, arrays in places.items():
                 times[place].append(seconds(model, *arrays))
-                found[place] = np.asarray(on_host(model.coef_))
+                found[place] = on_host(model.coef_)
         host, device = (statistics.median(times[place][1:]) for place in places)
         apart = np.abs(found["host"] - found["device"]).max()
         apart /= np.abs(found["host"]).max()
@@ -96,11 +101,6 @@ def main(arguments=None):
         f"passes, gap by its own estimate {history['gap'][-1]:.0e}; memory pool "
         f"{cupy.get_default_memory_pool().total_bytes() / 1e9:.1f} GB"
     )
-
-
-def on_host(x):
-    """Array of the host."""
-    return x.get() if hasattr(x, "get") else x
 
 
 if __name__ == "__main__":

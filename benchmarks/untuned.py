@@ -10,6 +10,7 @@ import argparse
 import time
 import warnings
 
+import numpy as np
 from environment import machine
 from problems import SUITES, estimator, load
 from sklearn.exceptions import ConvergenceWarning
@@ -25,9 +26,7 @@ def line(problem, solver, tol):
         warnings.simplefilter("always", ConvergenceWarning)
         model.fit(problem.X, problem.y)
     seconds, history = time.perf_counter() - start, model.history_
-    iterations = (
-        int(max(model.n_iter_)) if problem.task == "logistic" else model.n_iter_
-    )
+    iterations = int(np.max(model.n_iter_))
     told = "; ".join(str(warning.message) for warning in caught) or "solved"
     return (
         f"{problem.name:32s} {iterations:6d} iterations {history['passes'][-1]:8.0f} "

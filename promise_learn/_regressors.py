@@ -1,9 +1,41 @@
-"""What regressors of one target share."""
+"""What regressors share: predictions and scores, and the fit of one target."""
 
 from sklearn.base import RegressorMixin
 
 from ._arrays import is_numpy, namespace
-from ._base import Task, fit_objective
+from ._base import Task, fit_objective, margins, score_on_host
+
+
+class LinearPrediction(RegressorMixin):
+    """Predictions that are the linear function itself, on X or on its features."""
+
+    def predict(self, X):
+        """Predicted targets.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n_samples, n_features)
+
+        Returns
+        -------
+        array (n_samples,) or (n_samples, n_targets)
+        """
+        return margins(self, X, "predict")
+
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination, computed on the host wherever X lives.
+
+        Parameters
+        ----------
+        X : array or CSR matrix (n_samples, n_features)
+        y : array (n_samples,) or (n_samples, n_targets)
+        sample_weight : array (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        return score_on_host("r2_score", self, X, y, sample_weight)
 
 
 class LinearRegressor(RegressorMixin):

@@ -5,13 +5,13 @@ import math
 from sklearn.base import BaseEstimator
 
 from ._arrays import current, like
-from ._base import check_common, margins, score_on_host, unchanged_on_failure
+from ._base import check_common, unchanged_on_failure
 from ._compat import real, validate, validate_weights
-from ._regressors import LinearRegressor
+from ._regressors import LinearPrediction, LinearRegressor
 from .losses import Huber
 
 
-class HuberRegressor(LinearRegressor, BaseEstimator):
+class HuberRegressor(LinearPrediction, LinearRegressor, BaseEstimator):
     r"""Linear regression by the Huber loss of a fixed threshold, with an L2 penalty.
 
     .. math:: \min_{w, b} \; \sum_i s_i H_\delta(y_i - x_i \cdot w - b)
@@ -132,31 +132,3 @@ class HuberRegressor(LinearRegressor, BaseEstimator):
             weights = validate_weights(sample_weight, X)
             y = like(y, weights)
             return self._fit_loss(Huber(self.delta), X, y, weights, self.alpha)
-
-    def predict(self, X):
-        """Predicted targets.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-
-        Returns
-        -------
-        array (n_samples,)
-        """
-        return margins(self, X, "predict")
-
-    def score(self, X, y, sample_weight=None):
-        """Coefficient of determination, computed on the host wherever X lives.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-        y : array (n_samples,)
-        sample_weight : array (n_samples,), default=None
-
-        Returns
-        -------
-        float
-        """
-        return score_on_host("r2_score", self, X, y, sample_weight)

@@ -1,19 +1,18 @@
 """Ridge regression and the classifier that regresses on class codes."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import BaseEstimator, MultiOutputMixin
 
 from ._arrays import as_numpy, beside, current, is_numpy, like, namespace
 from ._base import (
     Task,
     check_common,
     fit_objective,
-    margins,
-    score_on_host,
     unchanged_on_failure,
 )
 from ._classes import CLASS_WEIGHT, LinearClassifier, class_weights, encode
 from ._compat import array, real, validate, validate_weights
+from ._regressors import LinearPrediction
 from .losses import SquaredError
 
 
@@ -72,39 +71,7 @@ def signs(codes, n_classes):
     return np.where(codes[:, None] == columns, 1.0, -1.0)
 
 
-class RidgeRegressor(MultiOutputMixin, RegressorMixin, RidgeBase):
-    """What ridge regressions share, on X and on its random features."""
-
-    def predict(self, X):
-        """Predicted targets.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-
-        Returns
-        -------
-        array (n_samples,) or (n_samples, n_targets)
-        """
-        return margins(self, X, "predict")
-
-    def score(self, X, y, sample_weight=None):
-        """Coefficient of determination, computed on the host wherever X lives.
-
-        Parameters
-        ----------
-        X : array or CSR matrix (n_samples, n_features)
-        y : array (n_samples,) or (n_samples, n_targets)
-        sample_weight : array (n_samples,), default=None
-
-        Returns
-        -------
-        float
-        """
-        return score_on_host("r2_score", self, X, y, sample_weight)
-
-
-class Ridge(RidgeRegressor):
+class Ridge(MultiOutputMixin, LinearPrediction, RidgeBase):
     r"""Linear least squares with an L2 penalty.
 
     .. math:: \min_{w, b} \; \sum_i s_i (y_i - x_i \cdot w - b)^2 + \alpha \|w\|^2

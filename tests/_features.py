@@ -8,6 +8,13 @@ from promise_learn.design.memory import working_bytes
 from promise_learn.solvers import SOLVERS
 
 N, D, M = 800, 6, 60
+MAPS = (
+    {"gamma": "scale"},
+    {"gamma": 0.2, "projection": "orthogonal"},
+    {"gamma": 0.2, "projection": "sorf"},
+    {"kernel": "laplacian"},
+    {"kernel": "arccos"},
+)
 MAP = {"n_components": M, "gamma": 0.1, "random_state": 0}
 # features are float32 in the estimators: 6e-8 each, 1e-6 or so in predictions
 SINGLE = 2e-5

@@ -5,6 +5,7 @@ import pickle
 import _fake_cupy as fake
 import numpy as np
 import pytest
+from _features import MAPS
 from numpy.testing import assert_allclose
 from scipy import sparse
 
@@ -46,17 +47,7 @@ def data(storage, n=100, dtype="float64"):
 
 @STORAGES
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"gamma": "scale"},
-        {"gamma": 0.2, "projection": "orthogonal"},
-        {"gamma": 0.2, "projection": "sorf"},
-        {"kernel": "laplacian"},
-        {"kernel": "arccos"},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("settings", MAPS, ids=str)
 def test_features(settings, dtype, storage):
     X, host, _, _ = data(storage, dtype=dtype)
     model = RandomFeatures(40, random_state=0, **settings)

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from _features import MAPS
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
@@ -198,17 +199,7 @@ def test_values_that_are_not_finite_are_refused(storage):
 
 @pytest.mark.parametrize("storage", ["dense", "csr"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"gamma": "scale"},
-        {"gamma": 0.2, "projection": "orthogonal"},
-        {"gamma": 0.2, "projection": "sorf"},
-        {"kernel": "laplacian"},
-        {"kernel": "arccos"},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("settings", MAPS, ids=str)
 def test_random_features(settings, dtype, storage):
     X, _, _ = data("ridge", storage, dtype)
     model = RandomFeatures(40, random_state=0, **settings)

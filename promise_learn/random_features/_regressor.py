@@ -1,15 +1,19 @@
 """Ridge regression on random features."""
 
 import numpy as np
+from sklearn.base import MultiOutputMixin
 
 from .._arrays import current, is_numpy, like
 from .._base import check_common, unchanged_on_failure
 from .._compat import array, real, validate, validate_weights
-from ..ridge import RidgeRegressor
+from .._regressors import LinearPrediction
+from ..ridge import RidgeBase
 from ._shared import FEATURES, MEMORY, OnFeatures, check_kernel
 
 
-class RandomFeaturesRegressor(OnFeatures, RidgeRegressor):
+class RandomFeaturesRegressor(
+    MultiOutputMixin, LinearPrediction, OnFeatures, RidgeBase
+):
     r"""Ridge regression on random features, which need not fit into memory.
 
     .. math:: \min_{w, b} \; \sum_i s_i (y_i - \varphi(x_i) \cdot w - b)^2
