@@ -24,7 +24,7 @@ from ._compat import (
     real,
     validate,
 )
-from .design import Design
+from .design import Design, faster_storage
 from .losses import Logistic, Loss, Multinomial
 from .objective import Objective
 from .preconditioners import Preconditioner, resolve_preconditioner
@@ -143,15 +143,16 @@ def _objective(task, fit_intercept):
     """
     total = float(namespace(task.weights).sum(task.weights))
     weights = task.weights / total
-    design, y, origin = Design(task.X, intercept=fit_intercept), task.y, 0.0
-    if fit_intercept and not is_sparse(task.X):
+    X, y, origin = faster_storage(task.X), task.y, 0.0
+    design = Design(X, intercept=fit_intercept)
+    if fit_intercept and not is_sparse(X):
         centre = _centre(design.rows, weights)
         design = Design(design.rows, centre, intercept=True)
     if fit_intercept:
         y, weights, origin = task.loss.centred(y, weights)
     dim = design.shape[1]
     penalty = np.zeros((dim, *np.shape(task.strength)))
-    penalty[: task.X.shape[1]] = task.strength / total
+    penalty[: X.shape[1]] = task.strength / total
     penalty = like(penalty, design.rows.zeros((1,)))
     shape = (dim,) if task.columns is None else (dim, task.columns)
     return Objective(design, y, task.loss, weights, penalty, shape), origin

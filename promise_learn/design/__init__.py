@@ -4,6 +4,7 @@ Or random features, stored or generated in every pass.
 """
 
 from .._lazy import getter
+from .compiled import faster_storage
 from .scaled import Design
 
 _HOME = {
@@ -14,4 +15,4 @@ _HOME = {
 }
 __getattr__ = getter(__name__, _HOME)
 
-__all__ = ["Design", *_HOME]
+__all__ = ["Design", "faster_storage", *_HOME]

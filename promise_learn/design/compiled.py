@@ -6,17 +6,19 @@ are read as they are and never copied to float64.
 """
 
 import math
+from functools import cached_property
 
 import numpy as np
 
 from .. import kernels
-from .._arrays import is_numpy, is_sparse, read_only
+from .._arrays import dense, is_numpy, is_sparse, read_only
 from ..kernels import _threads
 from . import rates
 from .rows import Rows, scaled_single
 from .wide_gram import evenly, wide_gram
 
 BLOCK_BYTES = 2**24  # of rows that a product with several columns takes at once
+FULL = 0.4  # share of entries from which a dense X is read faster than CSR
 
 
 class CompiledRows(Rows):
@@ -133,7 +135,7 @@ class DenseRows(CompiledRows):
         super().__init__(X)
         self.room = room
 
-    @property
+    @cached_property
     def kernel_view(self):
         """X as the kernels take it."""
         if not self.X.flags.f_contiguous or self.X.flags.c_contiguous:
@@ -207,7 +209,7 @@ class SparseRows(CompiledRows):
             X.sum_duplicates()
         super().__init__(X)
 
-    @property
+    @cached_property
     def kernel_view(self):
         """X as the kernels take it."""
         return kernels.blocks.sparse_view(self.X)
@@ -280,3 +282,11 @@ def rows_of(X):
     if not is_numpy(X):
         return Rows(X)
     return SparseRows(X) if is_sparse(X) else DenseRows(X)
+
+
+def faster_storage(X):
+    """X, or a dense copy of CSR data that have few zeros and are not large."""
+    n, p = X.shape
+    if not is_sparse(X) or not is_numpy(X) or X.nnz < FULL * n * p:
+        return X
+    return dense(X) if n * p * X.dtype.itemsize <= kernels.rows.COPY else X

@@ -10,6 +10,7 @@ import sys
 
 from .._arrays import (
     append_column,
+    append_row,
     column,
     column_squares,
     namespace,
@@ -63,9 +64,7 @@ class Design:
         if self.scale is not None:
             g = g / column(self.scale, g)
         if self.intercept:
-            xp = self.xp
-            last = xp.reshape(xp.asarray(total, dtype=g.dtype), (1, *g.shape[1:]))
-            g = xp.concat([g, last], axis=0)
+            g = append_row(g, total)
         return g
 
     def dot(self, w):
@@ -97,7 +96,7 @@ class Design:
         if self.scale is not None:
             g = g / self.scale**2
         if self.intercept:
-            g = self.xp.concat([g, self.xp.reshape(total, (1,))])
+            g = append_row(g, total)
         return g
 
     def gram(self, d, unit=None):

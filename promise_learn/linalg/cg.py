@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import as_numpy, namespace
+from .._arrays import as_numpy, is_numpy, namespace
 
 SHORTEST_WINDOW = 50
 PATIENCE = 4
@@ -33,6 +33,8 @@ class Iterate:
         1/2 (x - x0)'H(x - x0) so far, summed over columns: a lower bound of the energy
         of the first residual.
     iteration : int
+    smallest : float
+        Smallest Ritz value of P^-1 H.
     """
 
     x: Any
@@ -40,6 +42,7 @@ class Iterate:
     gap: float
     decrease: float
     iteration: int
+    smallest: float
 
 
 class _Lanczos:
@@ -49,33 +52,53 @@ class _Lanczos:
     Ritz values where the matrices of the columns differ by their penalties.
     """
 
-    def __init__(self):
-        self.alphas, self.betas, self.smallest = [], [], math.inf
+    def __init__(self, columns, smallest):
+        self.smallest, self.iteration = smallest, 0
+        self.length, self.carried = np.zeros(columns, int), np.zeros(columns)
+        self.diagonal, self.off = np.empty((2, columns, 64))
 
     def update(self, alpha, beta, remaining):
         """Add the coefficients of one iteration, and update the Ritz value."""
         from scipy.linalg import lapack
 
-        self.alphas.append(alpha)
-        self.betas.append(beta)
-        k = len(self.alphas)
+        k = self.iteration
+        if k == self.diagonal.shape[1]:
+            parts = self.diagonal, self.off
+            self.diagonal, self.off = (np.concatenate([T, T], axis=1) for T in parts)
+        moving = alpha > 0
+        inverse = 1 / np.where(moving, alpha, 1.0)
+        self.length += moving & (self.length == k)
+        self.diagonal[:, k] = inverse + self.carried
+        self.off[:, k] = np.sqrt(np.maximum(beta, 0.0)) * inverse
+        self.carried = beta * inverse
+        self.iteration = k = k + 1
         if k > 10 and k % max(5, k // 20):
             return
-        columns = np.argsort(remaining)[-4:]
-        alphas = np.array(self.alphas)[:, columns]
-        betas = np.array(self.betas)[:, columns]
-        for a, b in zip(alphas.T, betas.T, strict=True):
-            m = int(np.argmin(np.append(a > 0, False)))
+        for c in np.argsort(remaining)[-4:]:
+            m = self.length[c]
             if m == 0:
                 continue
-            diagonal = 1 / a[:m]
-            diagonal[1:] += b[: m - 1] / a[: m - 1]
-            off = np.sqrt(b[: max(m - 1, 1)]) / a[: max(m - 1, 1)]
+            diagonal, off = self.diagonal[c, :m], self.off[c, : max(m - 1, 1)]
             # the least eigenvalue alone; SciPy's own call takes several times as long
             found = lapack.dstebz(diagonal, off, 2, 0.0, 0.0, 1, 1, 0.0, "E")
             theta, failed = found[1], found[-1]
             if not failed:
                 self.smallest = min(self.smallest, max(float(theta[0]), 1e-300))
+
+
+def _quotient(u, v, defined):
+    """Divide where that is defined; zero elsewhere."""
+    if isinstance(defined, np.bool_):
+        return u / v if defined else 0.0
+    xp = namespace(v)
+    return xp.where(defined, u / xp.where(defined, v, 1.0), 0.0)
+
+
+def _on_host(numbers):
+    """Numbers, or rows of them one a column, in one transfer: (len(numbers), K)."""
+    if not isinstance(numbers[0], float):
+        numbers = as_numpy(namespace(numbers[0]).stack(numbers))
+    return np.asarray(numbers, float).reshape(len(numbers), -1)
 
 
 def _extrapolated(gains, safety=2.0):
@@ -99,7 +122,14 @@ def _cautious(gaps, decrease):
 
 
 def pcg(
-    product, b, precondition, x=None, coupled=False, cautious=False, flexible=False
+    product,
+    b,
+    precondition,
+    x=None,
+    coupled=False,
+    cautious=False,
+    flexible=False,
+    smallest=math.inf,
 ):
     """Generate the iterates of preconditioned conjugate gradients for H x = b.
 
@@ -123,6 +153,9 @@ def pcg(
     flexible : bool, default=False
         Whether P^-1 is itself an inexact solve, and so no linear map: directions are
         then made conjugate to the last one by a product of their own.
+    smallest : float, default=inf
+        Upper bound of the smallest eigenvalue of P^-1 H, where one is known: CG may see
+        small ones late.
 
     Yields
     ------
@@ -136,42 +169,43 @@ def pcg(
     """
     xp = namespace(b)
     axis = None if coupled else 0
+    # NumPy's own sum where it serves: the wrapper takes longer than a short vector
+    total = np.add.reduce if is_numpy(b) else xp.sum
 
     def inner(u, v):
-        return xp.sum(u * v, axis=axis)
+        return total(u * v, axis=axis)
 
     r = b if x is None else b - product(x)
     x = xp.zeros_like(b) if x is None else x
     z = precondition(r)
     q, gamma = z, inner(r, z)
-    lanczos, gains, gaps, decrease, k = _Lanczos(), [], [], 0.0, 0
+    lanczos = _Lanczos(1 if coupled or b.ndim == 1 else b.shape[1], smallest)
+    gains, gaps, decrease, k = [], [], 0.0, 0
     tiny = float(xp.finfo(b.dtype).smallest_normal)
     while True:
         v = product(q)
         curvature = inner(q, v)
         moving = (curvature > tiny) & (gamma > tiny)
-        alpha = xp.where(moving, gamma / xp.where(moving, curvature, 1.0), 0.0)
+        alpha = _quotient(gamma, curvature, moving)
         x, r = x + alpha * q, r - alpha * v
         z = precondition(r)
         new = inner(r, z)
-        before = xp.where(moving, gamma, 1.0)
-        beta = xp.where(moving, new / before, 0.0)
-        turn = -alpha * inner(v, z) / before if flexible else beta
+        beta = _quotient(new, gamma, moving)
+        turn = -_quotient(alpha * inner(v, z), gamma, moving) if flexible else beta
         # one transfer an iteration: alpha is zero where nothing moves
-        host = as_numpy(xp.stack([alpha, beta, gamma, new])).astype(float)
-        host = host.reshape(4, -1)
+        host = _on_host([alpha, beta, gamma, new, curvature])
         lanczos.update(host[0], host[1], host[3])
         gains.append(0.5 * float(host[0] @ host[2]))
         decrease += gains[-1]
         k += 1
         gap = 0.5 * max(float(host[3].sum()), 0.0) / lanczos.smallest
         gap = min(gap, _extrapolated(gains))
-        if bool(xp.any((gamma > tiny) & (xp.abs(curvature) <= tiny))):
+        if ((host[2] > tiny) & (np.abs(host[4]) <= tiny)).any():
             gap = math.inf  # a residual in a direction without curvature
         gaps.append(gap)
         if cautious and host[0].any():
             gap = _cautious(gaps, decrease)
-        yield Iterate(x, r, gap, decrease, k)
+        yield Iterate(x, r, gap, decrease, k, lanczos.smallest)
         if not host[0].any():
             return
         q, gamma = z + turn * q, new

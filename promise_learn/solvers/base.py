@@ -44,6 +44,9 @@ class Step:
     step_size : float
     refreshes : int
         Preconditioners built so far.
+    provisional : bool
+        Known before the solver has finished its iteration: recorded only where it ends
+        the run.
     """
 
     w: Any
@@ -55,6 +58,7 @@ class Step:
     step_size: float = math.nan
     refreshes: int = 0
     confirm: Any = None
+    provisional: bool = False
 
 
 class Solver(BaseEstimator):
@@ -273,8 +277,8 @@ def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=
     at_start = solver.yields_start
     for step in solver.iterate(f, w, rng):
         finite, converged = run.accept(step)
-        if at_start and finite and not converged:
-            at_start = False
+        if (at_start or step.provisional) and finite and not converged:
+            at_start &= step.provisional
             continue
         run.record(step)
         if not finite:

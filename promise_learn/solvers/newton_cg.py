@@ -10,12 +10,20 @@ from ..linalg.cg import pcg
 from .base import Solver, Step
 from .growing import STEPS, growing_samples
 from .line_search import advance
-from .sketch import curvature_inverse, may_be_poor, starts_bare
+from .sketch import (
+    curvature_inverse,
+    may_be_poor,
+    measured_slowness,
+    sample_size,
+    starts_bare,
+)
 from .theory import Theory
 
 TINY = 1e-300
+TRUSTED = 0.1
 FAR = 1e-3
 PRODUCTIVE = 0.9
+SLOWER = 0.3  # share of the expected decrement that an inexact step may add to it
 BARE = 20  # iterations that a preconditioner of heavy rows costs and cannot save
 
 
@@ -68,10 +76,11 @@ class NewtonCG(Solver):
     uses_preconditioner = True
 
     def iterate(self, f, w, rng):
-        """Yield a `Step` before every Newton step."""
+        """Yield a `Step` before every Newton step, and what is known earlier of it."""
         passes = 0.0
         for sample, accuracy in growing_samples(f, w, rng):
-            for step in islice(self._steps(sample, w, rng), STEPS):
+            steps = (s for s in self._steps(sample, w, rng) if not s.provisional)
+            for step in islice(steps, STEPS):
                 if step.gap <= accuracy * abs(step.value):
                     break
             w, passes = step.w, passes + step.passes * sample.n_rows / f.n_rows
@@ -83,18 +92,21 @@ class NewtonCG(Solver):
         unsteady = f.loss.piecewise or math.isinf(f.loss.max_curvature)
         broad = f.n_rows < 2 * f.dim  # curvature may be that of the penalty alone
         cautious = unsteady or broad or may_be_poor(self.preconditioner, f)
-        point, inverse, fresh = f.expand(w), None, 0
-        passes, t, refreshes, relative = 1.0, 1.0, 0, math.inf
-        slack, last = 0.5, math.inf
+        point, inverse, passes, t, refreshes = f.expand(w), None, 1.0, 1.0, 0
+        relative, ratio, slack, last, slowness = math.inf, 1.0, 0.5, math.inf, 1.0
         while point is not None:
             if inverse is None:
                 bare = refreshes == 0 and starts_bare(self.preconditioner, f)
-                inverse, cost = _same, 0.0
+                inverse, cost, smallest = _same, 0.0, math.inf
                 if not bare:
-                    inverse, cost = curvature_inverse(self.preconditioner, point, rng)
+                    inverse, cost = curvature_inverse(
+                        self.preconditioner, point, rng, slowness
+                    )
+                    smallest = 1.0
                 passes, refreshes, fresh = passes + cost, refreshes + 1, 0
                 patience = min(self.max_cg, BARE) if bare else self.max_cg
-            forcing, gained = min(0.1, relative**0.5), 0.0
+            forcing = min(TRUSTED, max(relative**0.5, SLOWER * ratio**2))
+            gained, offered = 0.0, False
             if point.value > PRODUCTIVE * last:
                 slack *= 0.5
             last = point.value
@@ -106,6 +118,7 @@ class NewtonCG(Solver):
                 coupled=f.coupled,
                 cautious=cautious,
                 flexible=flexible,
+                smallest=smallest,
             ):
                 accurate = it.gap <= forcing * max(it.decrease, TINY)
                 far = not f.quadratic and it.decrease > FAR * abs(point.value)
@@ -113,29 +126,40 @@ class NewtonCG(Solver):
                 wild = far and it.decrease > abs(point.value)
                 if accurate or (far and slow) or wild or it.iteration >= patience:
                     break
+                if not offered and it.gap <= TRUSTED * it.decrease:
+                    offered = True
+                    yield _step(point, it, True, passes, t, refreshes, provisional=True)
                 gained = it.decrease
-            passes += it.iteration
-            decrement = it.decrease + it.gap
-            yield Step(
-                point.w,
-                point.value,
-                point.gradient,
-                decrement,
-                accurate,
-                passes,
-                t,
-                refreshes,
-                partial(point.bounds_below, it.x),
-            )
-            relative = decrement / max(abs(point.value), TINY)
-            fresh = fresh or it.iteration
+            passes, smallest = passes + it.iteration, it.smallest
+            yield _step(point, it, accurate, passes, t, refreshes)
+            decrement = (it.decrease + it.gap) / max(abs(point.value), TINY)
+            ratio, relative = min(decrement / relative, 1.0), decrement
             if bare:
                 inverse = None if it.iteration >= patience else inverse
             elif not f.quadratic:
+                if accurate and not fresh:
+                    slowness = measured_slowness(self.preconditioner, f, slowness, it)
+                fresh = fresh or it.iteration
                 patience = min(self.max_cg, int(2 * (fresh + cost) + 10))
-                inverse = None if it.iteration > fresh + cost else inverse
+                worth = min(fresh + cost, sample_size(f, slowness)[1])
+                inverse = None if it.iteration > worth else inverse
             point, t = advance(f, point, it.x)
             passes += 1
+
+
+def _step(point, it, accurate, passes, t, refreshes, provisional=False):
+    return Step(
+        point.w,
+        point.value,
+        point.gradient,
+        it.decrease + it.gap,
+        accurate,
+        passes + provisional * it.iteration,
+        t,
+        refreshes,
+        partial(point.bounds_below, it.x),
+        provisional,
+    )
 
 
 def _same(v):

@@ -25,7 +25,7 @@ FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvatur
 INNER, INNER_LIMIT = 0.1, 30
 
 
-def curvature_inverse(specification, point, rng):
+def curvature_inverse(specification, point, rng, slowness=1.0):
     """Inverse of a preconditioner of the Hessian at a point, as a function of g.
 
     Parameters
@@ -38,6 +38,8 @@ def curvature_inverse(specification, point, rng):
         10 sqrt(n) rows.
     point : Expansion
     rng : numpy.random.Generator
+    slowness : float, default=1.0
+        See `sample_size`.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def curvature_inverse(specification, point, rng):
         Passes over X that it cost.
     """
     if isinstance(specification, str) and specification == "auto":
-        size, _ = sample_size(point.objective)
+        size, _ = sample_size(point.objective, slowness)
         if size is not None:
             return sampled_factor(point, size, rng)
         if _too_sparse(point.objective):
@@ -112,7 +114,18 @@ def heavy_rows(point):
     return inverse.apply, 5.0
 
 
-def sample_size(f):
+def measured_slowness(specification, f, slowness, it):
+    """Iterations of CG with the factor of a fresh sample, over those foreseen."""
+    size = None
+    if isinstance(specification, str) and specification == "auto":
+        size, _ = sample_size(f, slowness)
+    if size is None or size == f.n_rows or it.gap <= 0:
+        return slowness
+    gained = math.log1p(it.decrease / it.gap)
+    return max(it.iteration * math.log1p(size / f.effective_dimension) / gained, 1.0)
+
+
+def sample_size(f, slowness=1.0):
     r"""Rows whose Hessian makes the best Cholesky preconditioner, and the cost in all.
 
     With the Hessian of m rows and an effective dimension d, CG gains about a factor
@@ -134,7 +147,7 @@ def sample_size(f):
         return None, math.inf
     whole, d = _single_cost(f), f.effective_dimension
     sizes = np.geomspace(LEAST_RATIO * d, max(f.n_rows, LEAST_RATIO * d), 60)
-    iterations = DECADES * math.log(10) / np.log1p(sizes / d)
+    iterations = slowness * DECADES * math.log(10) / np.log1p(sizes / d)
     costs = whole * sizes / f.n_rows + iterations
     costs[-1] = whole + EXACT
     best = int(np.argmin(costs))
