@@ -12,7 +12,11 @@ from .logistic import LogisticRegression
 from .ridge import Ridge
 from .solvers import Solver
 
-_STORAGES = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csr": csr_array}
+_STORAGES = {
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "csr": lambda X: csr_array(X * (np.arange(X.size).reshape(X.shape) % 4 == 0)),
+}
 _AUTO = ("direct", "pcg", "newton-cholesky", "newton-cg")  # what "auto" chooses from
 _RIDGE_ONLY = ("direct", "pcg", "nystrom-pcg")
 

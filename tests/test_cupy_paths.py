@@ -31,9 +31,9 @@ def cupy(monkeypatch):
 
 
 def data(task, storage, n=80, p=8, dtype="float64"):
-    """Half-empty X on the device and on the host, y and weights on the host."""
+    """Mostly empty X on the device and on the host, y and weights on the host."""
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((n, p)) * (rng.random((n, p)) < 0.5)
+    X = rng.standard_normal((n, p)) * (rng.random((n, p)) < 0.3)
     scores = 2 * X @ rng.standard_normal((p, 3)) + rng.standard_normal((n, 3)) + 0.3
     X = X.astype(dtype)
     one, classes = scores[:, 0], scores.argmax(axis=1)

@@ -10,8 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from promise_learn import kernels
 from promise_learn._arrays import as_numpy, is_sparse
-from promise_learn.design import Design, compiled, wide_gram
+from promise_learn.design import Design, compiled, faster_storage, wide_gram
 from promise_learn.design.rows import Rows
 from promise_learn.losses import Logistic, Multinomial, SquaredError
 from promise_learn.testing import check_design, design_matrix
@@ -320,3 +321,20 @@ def test_sparse_gram_and_root_never_hold_a_dense_x(rng):
     assert peak(lambda: design.root(rows, d[rows])) < 0.1 * dense_bytes
     assert is_sparse(design.root(rows, d[rows]))
     assert is_sparse(design.subset(rows).rows.X)
+
+
+def test_small_csr_data_of_few_zeros_become_dense_rows(monkeypatch, rng):
+    X = rng.standard_normal((50, 4))
+    X[:25] *= rng.random((25, 4)) < 0.5
+    for dtype in ("float64", "float32"):
+        full = sparse.csr_array(X.astype(dtype))
+        found = faster_storage(full)
+        assert isinstance(found, np.ndarray)
+        assert found.dtype == dtype
+        assert_array_equal(found, full.toarray())
+    scarce = sparse.csr_array(X * (rng.random(X.shape) < 0.3))
+    assert faster_storage(scarce) is scarce
+    assert faster_storage(X) is X
+    monkeypatch.setattr(kernels.rows, "COPY", X.nbytes - 1)
+    large = sparse.csr_array(X)
+    assert faster_storage(large) is large

@@ -14,6 +14,7 @@ from promise_learn import HuberRegressor, Ridge
 def outliers(n=200, p=5, scale=1.0):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, p)) * np.geomspace(0.1, 10, p)
+    X[rng.random((n, p)) < 0.7] = 0
     y = X @ rng.standard_normal(p) + 3 + rng.standard_t(1.5, n)
     return X, scale * y, rng.uniform(0.2, 2, n)
 

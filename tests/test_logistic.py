@@ -21,7 +21,7 @@ def problem(shape=(120, 12), storage="dense", dtype="float64", classes=2):
     """Columns of scales 0.1 to 10 and far from centred; labels that X half explains."""
     rng = np.random.default_rng(1)
     X = 0.3 + rng.standard_normal(shape) * np.geomspace(0.1, 10, shape[1])
-    X[rng.random(shape) < 0.3] = 0
+    X[rng.random(shape) < (0.3 if storage == "dense" else 0.7)] = 0
     X = X.astype(dtype)
     scores = X / X.std(axis=0) @ rng.standard_normal((shape[1], classes))
     codes = np.argmax(scores / 2 + rng.standard_normal(scores.shape), axis=1)

@@ -19,6 +19,7 @@ from promise_learn import PoissonRegressor
 def counts(n=300, p=6, level=0.5):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, p)) * np.geomspace(0.1, 3, p)
+    X[rng.random((n, p)) < 0.7] = 0
     y = rng.poisson(np.exp(level + 0.3 * X @ rng.standard_normal(p)))
     return X, y.astype(float), rng.uniform(0.2, 2, n)
 

@@ -17,10 +17,10 @@ SHAPES = {"n>p": (120, 12), "n<p": (30, 50)}
 
 
 def problem(shape=(120, 12), storage="dense", dtype="float64", targets=1):
-    """Columns of scales 0.1 to 10 and far from centred, a third of the entries zero."""
+    """Columns of scales 0.1 to 10 and far from centred; many entries zero."""
     rng = np.random.default_rng(1)
     X = 0.3 + rng.standard_normal(shape) * np.geomspace(0.1, 10, shape[1])
-    X[rng.random(shape) < 0.3] = 0
+    X[rng.random(shape) < (0.3 if storage == "dense" else 0.7)] = 0
     X = X.astype(dtype)
     Y = X.astype(float) @ rng.standard_normal((shape[1], targets)) + 3
     Y += rng.standard_normal(Y.shape)

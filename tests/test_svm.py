@@ -25,6 +25,7 @@ def reference(**options):
 def classes(n=150, p=6, K=2):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, p)) * np.geomspace(0.1, 10, p)
+    X[rng.random((n, p)) < 0.7] = 0
     scores = X @ rng.standard_normal((p, K)) + 3 * rng.standard_normal((n, K))
     return X, (scores.argmax(axis=1) if K > 2 else (scores[:, 0] > 0).astype(int))
 

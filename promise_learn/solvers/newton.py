@@ -164,7 +164,8 @@ def suboptimality(point, target):
         decrement, passes = factor.decrement(g, x), 1.0
     else:
         inverse = jacobi(point)
-        for it in pcg(point.product, -g, inverse, coupled=f.coupled, cautious=True):
+        options = {"coupled": f.coupled, "cautious": True, "smallest": 1.0}
+        for it in pcg(point.product, -g, inverse, **options):
             enough = it.gap <= 0.1 * it.decrease or it.decrease > target
             if enough or it.iteration >= MAX_ITERATIONS:
                 break

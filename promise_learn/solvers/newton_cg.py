@@ -15,6 +15,7 @@ from .sketch import (
     may_be_poor,
     measured_slowness,
     sample_size,
+    smallest_at_most,
     starts_bare,
 )
 from .theory import Theory
@@ -102,7 +103,7 @@ class NewtonCG(Solver):
                     inverse, cost = curvature_inverse(
                         self.preconditioner, point, rng, slowness
                     )
-                    smallest = 1.0
+                    smallest = smallest_at_most(self.preconditioner)
                 passes, refreshes, fresh = passes + cost, refreshes + 1, 0
                 patience = min(self.max_cg, BARE) if bare else self.max_cg
             forcing = min(TRUSTED, max(relative**0.5, SLOWER * ratio**2))

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..linalg.cg import pcg
 from .base import Solver, Step
-from .sketch import curvature_inverse, may_be_poor
+from .sketch import curvature_inverse, may_be_poor, smallest_at_most
 from .theory import Theory
 
 RESTART = 1e-10
@@ -65,9 +65,16 @@ class PCG(Solver):
         inverse, passes = curvature_inverse(self.preconditioner, point, rng)
         passes += 1
         cautious = may_be_poor(self.preconditioner, f)
+        smallest = smallest_at_most(self.preconditioner)
         while True:
             first = None
-            for it in pcg(point.product, -point.gradient, inverse, cautious=cautious):
+            for it in pcg(
+                point.product,
+                -point.gradient,
+                inverse,
+                cautious=cautious,
+                smallest=smallest,
+            ):
                 passes += 1
                 first = first or it.decrease + it.gap
                 yield Step(
@@ -82,7 +89,7 @@ class PCG(Solver):
                 )
                 if it.gap <= RESTART * first:
                     break
-            before = point.value
+            before, smallest = point.value, it.smallest
             point, passes = f.expand(point.w + it.x), passes + 1
             if not point.value < before:
                 return
