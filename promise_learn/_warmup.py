@@ -1,6 +1,6 @@
 """Compilation ahead of the first fit."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 from warnings import catch_warnings
 
@@ -12,7 +12,7 @@ from .logistic import LogisticRegression
 from .ridge import Ridge
 from .solvers import Solver
 
-_STORAGES = {
+_STORAGES: dict[str, Callable[[Any], Any]] = {
     "C": np.ascontiguousarray,
     "F": np.asfortranarray,
     "csr": lambda X: csr_array(X * (np.arange(X.size).reshape(X.shape) % 4 == 0)),
