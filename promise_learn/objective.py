@@ -102,6 +102,7 @@ class Objective:
         value = self.design.rows.loss_sum(self.loss, eta, self.y, self.weights)
         return value + 0.5 * inner(self.ridge(w), w)
 
+    @cached_property
     def null_value(self):
         """F(0), without a read of X."""
         eta = self.design.rows.zeros((self.n_rows, *self.shape[1:]))

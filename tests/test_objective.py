@@ -54,7 +54,7 @@ def test_value_and_derivatives_equal_dense_numpy(loss, storage, intercept, weigh
     value, gradient = f.value_and_gradient(w)
     assert value == pytest.approx(reference.value(w), rel=1e-13)
     assert f.value(w) == pytest.approx(value, rel=1e-14)
-    assert f.null_value() == pytest.approx(reference.value(0 * w), rel=1e-13)
+    assert f.null_value == pytest.approx(reference.value(0 * w), rel=1e-13)
     scale = np.abs(reference.gradient(w)).max()
     assert_allclose(gradient, reference.gradient(w), 0, 1e-12 * scale)
     H = reference.hessian(w)

@@ -132,7 +132,7 @@ def test_interpolation_converges_and_stays_converged(solver):
     f = noiseless(0.0).objective()
     result = minimize(f, solver)
     assert result.status is Status.CONVERGED
-    assert f.value(result.w) <= 1e-23 * f.null_value()
+    assert f.value(result.w) <= 1e-23 * f.null_value
     again = minimize(f, solver, result.w)
     assert again.status is Status.CONVERGED
     assert again.n_iter <= 2

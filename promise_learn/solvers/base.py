@@ -140,7 +140,7 @@ class _Run:
         self.start = time.perf_counter()
         self.rows, self.extra_passes = [], 0.0
         self.best, self.best_value = None, math.inf
-        self.floor = ROUNDING * abs(f.null_value())
+        self.floor = ROUNDING * abs(f.null_value)
         self.retry_below, self.retry_after = math.inf, 0
         self.reliable = False
 

@@ -7,17 +7,11 @@ from itertools import islice
 from typing import Any
 
 from ..linalg.cg import pcg
+from ._kept import KeptInverse
 from .base import Solver, Step
 from .growing import STEPS, growing_samples
 from .line_search import advance
-from .sketch import (
-    curvature_inverse,
-    may_be_poor,
-    measured_slowness,
-    sample_size,
-    smallest_at_most,
-    starts_bare,
-)
+from .sketch import may_be_poor
 from .theory import Theory
 
 TINY = 1e-300
@@ -25,7 +19,6 @@ TRUSTED = 0.1
 FAR = 1e-3
 PRODUCTIVE = 0.9
 SLOWER = 0.3  # share of the expected decrement that an inexact step may add to it
-BARE = 20  # iterations that a preconditioner of heavy rows costs and cannot save
 
 
 @dataclass(repr=False, eq=False)
@@ -93,75 +86,55 @@ class NewtonCG(Solver):
         unsteady = f.loss.piecewise or math.isinf(f.loss.max_curvature)
         broad = f.n_rows < 2 * f.dim  # curvature may be that of the penalty alone
         cautious = unsteady or broad or may_be_poor(self.preconditioner, f)
-        point, inverse, passes, t, refreshes = f.expand(w), None, 1.0, 1.0, 0
-        relative, ratio, slack, last, slowness = math.inf, 1.0, 0.5, math.inf, 1.0
+        kept = KeptInverse(self.preconditioner, f, self.max_cg, rng)
+        point, passes, t = f.expand(w), 1.0, 1.0
+        relative, ratio, slack, last = math.inf, 1.0, 0.5, math.inf
         while point is not None:
-            if inverse is None:
-                bare = refreshes == 0 and starts_bare(self.preconditioner, f)
-                inverse, cost, smallest = _same, 0.0, math.inf
-                if not bare:
-                    inverse, cost = curvature_inverse(
-                        self.preconditioner, point, rng, slowness
-                    )
-                    smallest = smallest_at_most(self.preconditioner)
-                passes, refreshes, fresh = passes + cost, refreshes + 1, 0
-                patience = min(self.max_cg, BARE) if bare else self.max_cg
+            passes += kept.renewed(point)
             forcing = min(TRUSTED, max(relative**0.5, SLOWER * ratio**2))
             gained, offered = 0.0, False
             if point.value > PRODUCTIVE * last:
                 slack *= 0.5
             last = point.value
-            flexible = f.coupled and not f.design.rows.stored
             for it in pcg(
                 point.product,
                 -point.gradient,
-                inverse,
+                kept.apply,
                 coupled=f.coupled,
                 cautious=cautious,
-                flexible=flexible,
-                smallest=smallest,
+                flexible=f.coupled and not f.design.rows.stored,
+                smallest=kept.smallest,
             ):
                 accurate = it.gap <= forcing * max(it.decrease, TINY)
                 far = not f.quadratic and it.decrease > FAR * abs(point.value)
                 slow = it.iteration * (it.decrease - gained) <= slack * it.decrease
                 wild = far and it.decrease > abs(point.value)
-                if accurate or (far and slow) or wild or it.iteration >= patience:
+                if accurate or (far and slow) or wild or it.iteration >= kept.patience:
                     break
                 if not offered and it.gap <= TRUSTED * it.decrease:
-                    offered = True
-                    yield _step(point, it, True, passes, t, refreshes, provisional=True)
+                    offered, known = True, passes + it.iteration
+                    step = _step(point, it, True, known, t, kept.count)
+                    step.provisional = True
+                    yield step
                 gained = it.decrease
-            passes, smallest = passes + it.iteration, it.smallest
-            yield _step(point, it, accurate, passes, t, refreshes)
+            passes += it.iteration
+            yield _step(point, it, accurate, passes, t, kept.count)
+            kept.judge(it, accurate)
             decrement = (it.decrease + it.gap) / max(abs(point.value), TINY)
-            ratio, relative = min(decrement / relative, 1.0), decrement
-            if bare:
-                inverse = None if it.iteration >= patience else inverse
-            elif not f.quadratic:
-                if accurate and not fresh:
-                    slowness = measured_slowness(self.preconditioner, f, slowness, it)
-                fresh = fresh or it.iteration
-                patience = min(self.max_cg, int(2 * (fresh + cost) + 10))
-                worth = min(fresh + cost, sample_size(f, slowness)[1])
-                inverse = None if it.iteration > worth else inverse
+            ratio, relative = min(decrement / max(relative, TINY), 1.0), decrement
             point, t = advance(f, point, it.x)
             passes += 1
 
 
-def _step(point, it, accurate, passes, t, refreshes, provisional=False):
+def _step(point, it, reliable, passes, t, refreshes):
     return Step(
         point.w,
         point.value,
         point.gradient,
         it.decrease + it.gap,
-        accurate,
-        passes + provisional * it.iteration,
+        reliable,
+        passes,
         t,
         refreshes,
         partial(point.bounds_below, it.x),
-        provisional,
     )
-
-
-def _same(v):
-    return v

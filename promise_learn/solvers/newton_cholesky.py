@@ -125,7 +125,7 @@ def newton_steps(f, w):
         )
         if fresh and f.quadratic:
             value = point.value - decrement  # exact, but for rounding
-            error, scale = factor.rounding(), max(point.value, f.null_value())
+            error, scale = factor.rounding(), max(point.value, f.null_value)
             if error * scale <= SURE * value:
                 w, gap = point.w + d, error**2 * scale
                 yield Step(w, value, None, gap, True, passes, t, refreshes)

@@ -14,6 +14,7 @@ from .newton import HessianFactor
 DECADES, EXACT, LEAST_RATIO = 7, 3, 1.1
 MOST_GROWTH = 10.0
 PROMISE = 8.0
+UNSAMPLED = 2.0
 START_RANK = 16
 MAX_RANK = 1000
 SKETCH_BYTES = 5e8
@@ -125,20 +126,6 @@ def smallest_at_most(specification):
     return 1.0 if known else math.inf
 
 
-def measured_slowness(specification, f, slowness, it):
-    """Divide CG's iterations with the factor of a fresh sample by those foreseen.
-
-    All rows tell nothing of a sample.
-    """
-    size = None
-    if isinstance(specification, str) and specification == "auto":
-        size, _ = sample_size(f, slowness)
-    if size is None or size == f.n_rows or it.gap <= 0:
-        return slowness
-    gained = math.log1p(it.decrease / it.gap)
-    return max(it.iteration * math.log1p(size / f.effective_dimension) / gained, 1.0)
-
-
 def sample_size(f, slowness=1.0):
     r"""Rows whose Hessian makes the best Cholesky preconditioner, and the cost in all.
 
@@ -148,7 +135,8 @@ def sample_size(f, slowness=1.0):
     Hessian plus that of `DECADES` of iterations, in passes over X. A few rows of large
     leverage that the sample misses can cost several times the iterations, and the
     squared error does not show them: there stored rows are all taken, unless a sample
-    promises an eighth of the cost.
+    promises an eighth of the cost; and where their Hessian takes less than `UNSAMPLED`
+    seconds, the effective dimension is not worth estimating.
 
     Returns
     -------
@@ -159,16 +147,19 @@ def sample_size(f, slowness=1.0):
     """
     if f.dim > f.design.rows.largest_factor or 2 * f.n_rows < f.dim:
         return None, math.inf
-    whole, d = _single_cost(f), f.effective_dimension
+    whole, rows = _single_cost(f), f.design.rows
+    if f.quadratic and rows.stored and whole * rows.pass_seconds < UNSAMPLED:
+        return f.n_rows, whole + EXACT + factor_cost(f)
+    d = f.effective_dimension
     sizes = np.geomspace(LEAST_RATIO * d, max(f.n_rows, LEAST_RATIO * d), 60)
     iterations = slowness * DECADES * math.log(10) / np.log1p(sizes / d)
     costs = whole * sizes / f.n_rows + iterations
     costs[-1] = whole + EXACT
     best = int(np.argmin(costs))
-    if f.quadratic and f.design.rows.stored and PROMISE * costs[best] > costs[-1]:
+    if f.quadratic and rows.stored and PROMISE * costs[best] > costs[-1]:
         best = -1
     size = sizes[best]
-    if not f.design.rows.stored:  # a change of the penalty alone finds the same sample
+    if not rows.stored:  # a change of the penalty alone finds the same sample
         size = 2.0 ** round(math.log2(size))
     return min(f.n_rows, int(size + 0.5)), float(costs[best]) + factor_cost(f)
 
@@ -203,7 +194,7 @@ def sampled_factor(point, size, rng):
     inner = f.coupled and not f.design.rows.stored
     if inner:
         size = min(size, f.design.rows.storable)
-    sample, share = point, size / f.n_rows
+    sample, share, missing = point, size / f.n_rows, 0.0
     if size < f.n_rows:
         d = as_numpy(point.row_curvature)
         weighted = as_numpy(f.weights) > 0  # curvature may underflow in all rows
@@ -214,8 +205,8 @@ def sampled_factor(point, size, rng):
         sample = point.sample(rows, like(1 / chance[rows], f.weights))
         growth = 1 / max(1 - f.effective_dimension / size, 1 / MOST_GROWTH)
         sample = sample.damped((growth - 1) * f.penalty)
-    missing = h - sample.diagonal()
-    missing = f.xp.where(missing > 0, missing, f.xp.zeros_like(missing))
+        missing = h - sample.diagonal()
+        missing = f.xp.where(missing > 0, missing, f.xp.zeros_like(missing))
     unit = f.xp.where(h > _tiny(f, h), h, FLAT * _ridge(f) + _tiny(f, h))
     factor = HessianFactor(
         sample, extra=missing, shared=f.coupled, unit=f.xp.sqrt(unit)

@@ -1,0 +1,92 @@
+"""A preconditioner that serves several Newton steps, as long as it pays."""
+
+import math
+
+from .sketch import curvature_inverse, sample_size, smallest_at_most, starts_bare
+
+BARE = 20  # iterations that a preconditioner of heavy rows costs and cannot save
+
+
+class KeptInverse:
+    """Inverse of a preconditioner, renewed where a new one would be cheaper.
+
+    It goes when CG takes more iterations than when it was fresh and its cost in passes,
+    or, where it proved slower than foreseen, than a larger sample would cost with its
+    iterations; a system may take twice the former.
+
+    Parameters
+    ----------
+    specification : str, Preconditioner or None
+    f : Objective
+    max_cg : int
+        Iterations that a system may take in any case.
+    rng : numpy.random.Generator
+
+    Attributes
+    ----------
+    apply : callable
+        v -> P^-1 v.
+    smallest : float
+        Least value known of the smallest eigenvalue of P^-1 H.
+    patience : int
+        Iterations that the next system may take.
+    count : int
+        Preconditioners so far.
+    """
+
+    def __init__(self, specification, f, max_cg, rng):
+        self._specification, self._f = specification, f
+        self._max_cg, self._rng = max_cg, rng
+        self._slowness, self.count, self.apply = 1.0, 0, None
+
+    def renewed(self, point):
+        """Build the inverse at a point where there is none; passes that it took."""
+        if self.apply is not None:
+            return 0.0
+        self._bare = self.count == 0 and starts_bare(self._specification, self._f)
+        self._fresh, self._better, self.count = 0, math.inf, self.count + 1
+        if self._bare:
+            self.apply, self._cost, self.smallest = _same, 0.0, math.inf
+            self.patience = min(self._max_cg, BARE)
+        else:
+            self.apply, self._cost = curvature_inverse(
+                self._specification, point, self._rng, self._slowness
+            )
+            self.smallest = smallest_at_most(self._specification)
+            self.patience = self._max_cg
+        return self._cost
+
+    def judge(self, it, accurate):
+        """Learn from the last iterate of a system, and drop what no longer pays."""
+        self.smallest, stale = it.smallest, False
+        if self._bare:
+            stale = it.iteration >= self.patience
+        elif not self._f.quadratic:
+            if accurate and not self._fresh:
+                self._measure(it)
+            self._fresh = self._fresh or it.iteration
+            worth = self._fresh + self._cost
+            self.patience = min(self._max_cg, int(2 * worth + 10))
+            stale = it.iteration > min(worth, self._better)
+        if stale:
+            self.apply = None
+
+    def _measure(self, it):
+        """Compare a row sample with what the model foresees of it, and of larger ones.
+
+        Several classes share one factor, which makes it slow whatever the sample.
+        """
+        f, auto = self._f, self._specification == "auto"
+        rows = sample_size(f, self._slowness)[0] if auto and not f.coupled else None
+        if rows is None or rows == f.n_rows or not it.decrease > it.gap > 0:
+            return
+        gained = math.log1p(it.decrease / it.gap)
+        foreseen = gained / math.log1p(rows / f.effective_dimension)
+        self._slowness = max(it.iteration / foreseen, 1.0)
+        larger, cost = sample_size(f, self._slowness)
+        if larger > rows:
+            self._better = cost
+
+
+def _same(v):
+    return v
