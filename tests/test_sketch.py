@@ -37,9 +37,17 @@ def objective(X, loss, penalty=1.0):
     return Objective(Design(X, intercept=True), y, loss, weights, ridge, (p + 1,))
 
 
+def several_classes(X, y, K):
+    """Multinomial objective without an intercept, so that every class is penalised."""
+    n, p = X.shape
+    weights, ridge = np.full(n, 1 / n), np.full(p, 1 / n)
+    return Objective(Design(X), y, Multinomial(), weights, ridge, (p, K))
+
+
 def iterations(point, inverse, accuracy=1e-3):
     """CG iterations to a relative accuracy of the energy."""
-    for it in pcg(point.product, -point.gradient, inverse, cautious=True):
+    options = {"cautious": True, "coupled": point.objective.coupled}
+    for it in pcg(point.product, -point.gradient, inverse, **options):
         if it.gap <= accuracy * it.decrease or it.iteration >= 2000:
             return it.iteration
     raise AssertionError("CG stopped")
@@ -206,7 +214,7 @@ def test_shared_factor_is_that_of_the_mean_curvature(single):
     extra = np.linspace(0, 1e-2, f.dim)
     H = Z.T @ (curvature.mean(axis=1)[:, None] * Z) + np.diag(f.penalty + extra)
     unit = np.sqrt(np.diag(H)) if single else None
-    factor = HessianFactor(point, extra, unit, shared=True)
+    factor = HessianFactor(point, extra, unit, "shared")
     shares = curvature.sum(axis=0) / curvature.sum(axis=0).mean()
     solved = np.stack([factor.solve(g) for g in blocks])
     expected = np.linalg.solve(H, blocks) / shares
@@ -219,6 +227,54 @@ def test_shared_factor_is_that_of_the_mean_curvature(single):
     assert np.linalg.eigvalsh(inner + inner.T).min() > 0
 
 
+@pytest.mark.parametrize("single", [True, False])
+def test_factors_of_single_classes_are_the_diagonal_blocks(single):
+    reference, point, blocks = multinomial()
+    f, Z, s = point.objective, reference.Z, reference.s
+    eta = Z @ point.w
+    P = np.exp(eta) / np.exp(eta).sum(axis=1, keepdims=True)
+    curvature = s[:, None] * P * (1 - P)
+    shares = curvature.sum(axis=0) / curvature.sum(axis=0).mean()
+    extra = np.linspace(0, 1e-2, f.dim)
+    unit = np.geomspace(1e-3, 1, f.dim) if single else None  # far from the diagonal
+    factor = HessianFactor(point, extra, unit, "apart")
+    expected = np.empty_like(blocks)
+    for k in range(3):
+        H = Z.T @ (curvature[:, k, None] * Z) + np.diag(f.penalty + shares[k] * extra)
+        expected[:, :, k] = np.linalg.solve(H, blocks[:, :, k].T).T
+    expected -= expected.mean(axis=2, keepdims=True)
+    rtol = 1e-4 if single else 1e-10  # single precision, times the condition number
+    solved = np.stack([factor.solve(g) for g in blocks])
+    assert_allclose(solved, expected, 0, rtol * np.abs(expected).max())
+
+
+def test_classes_of_different_columns_take_few_iterations():
+    """Rows of a group have columns of their own, and two of the four classes."""
+    rng, n = np.random.default_rng(0), 4000
+    group, X = rng.integers(0, 4, n), np.zeros((n, 20))
+    for g in range(4):
+        own = rng.standard_normal(((group == g).sum(), 5))
+        X[group == g, 5 * g : 5 * g + 5] = 3 * own + 2
+    other = (X - 2 * (X != 0)).sum(axis=1) / 3 + rng.logistic(size=n) > 0
+    f = several_classes(X, (group + other) % 4.0, 4)
+    w = f.zeros()
+    for _ in range(6):
+        point = f.expand(w)
+        w = w - HessianFactor(point).solve(point.gradient)
+    point, counts = f.expand(w), {}
+    for classes in ("apart", "shared"):
+        inverse = HessianFactor(point, classes=classes).solve
+        counts[classes] = iterations(point, inverse, 1e-4)
+    assert counts["apart"] <= 10
+    assert counts["shared"] >= 2 * counts["apart"]
+
+
+def test_classes_share_a_factor_where_several_have_no_room():
+    X = np.broadcast_to(1.0, (300, 200))
+    assert sketch.factors_apart(several_classes(X, np.zeros(300), 100))
+    assert not sketch.factors_apart(several_classes(X, np.zeros(300), 2000))
+
+
 def test_inner_solve_inverts_the_hessian_of_the_sample():
     """All classes coupled, to the accuracy it promises in the energy."""
     reference, point, blocks = multinomial()
@@ -226,7 +282,7 @@ def test_inner_solve_inverts_the_hessian_of_the_sample():
     sample = point.sample(rows, np.full(100, 2.0))
     part = dict(Z=reference.Z[rows], y=reference.y[rows], s=2 * reference.s[rows])
     H = replace(reference, **part).hessian(point.w)
-    solve = sketch.inner_solve(sample, HessianFactor(sample, shared=True).solve)
+    solve = sketch.inner_solve(sample, HessianFactor(sample, classes="shared").solve)
     for g in blocks:
         x, exact = solve(g), np.linalg.lstsq(H, g.ravel(), rcond=1e-13)[0]
         off = x.ravel() - exact

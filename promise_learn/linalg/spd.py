@@ -8,6 +8,7 @@ from .cholesky import factor
 
 MAX_EIGH = 2500
 SINGLE_PIVOT = 4e-6
+ALIKE = 4.0
 
 
 class Factor:
@@ -124,9 +125,17 @@ class SingleFactor:
 def single_factor(S, unit):
     """`SingleFactor` of a float32 matrix in the given units, overwritten.
 
-    None where a pivot is near the rounding error of sums in single precision.
+    Its diagonal is made one where it is far from alike. None where a pivot is near the
+    rounding error of sums in single precision.
     """
     xp = namespace(S)
+    h = xp.linalg.diagonal(S)
+    least = float(xp.min(h))
+    if not least > 0:
+        return None
+    if float(xp.max(h)) > ALIKE * least:
+        root = xp.sqrt(h)
+        S, unit = S / root[:, None] / root[None, :], unit * xp.astype(root, unit.dtype)
     lower = factor(S, overwrite=True)
     if lower is None:
         return None

@@ -2,7 +2,13 @@
 
 import math
 
-from .sketch import curvature_inverse, sample_size, smallest_at_most, starts_bare
+from .sketch import (
+    curvature_inverse,
+    factors_apart,
+    sample_size,
+    smallest_at_most,
+    starts_bare,
+)
 
 BARE = 20  # iterations that a preconditioner of heavy rows costs and cannot save
 
@@ -74,10 +80,11 @@ class KeptInverse:
     def _measure(self, it):
         """Compare a row sample with what the model foresees of it, and of larger ones.
 
-        Several classes share one factor, which makes it slow whatever the sample.
+        A factor that classes share is slow whatever the sample.
         """
-        f, auto = self._f, self._specification == "auto"
-        rows = sample_size(f, self._slowness)[0] if auto and not f.coupled else None
+        f, rows = self._f, None
+        if self._specification == "auto" and (not f.coupled or factors_apart(f)):
+            rows = sample_size(f, self._slowness)[0]
         if rows is None or rows == f.n_rows or not it.decrease > it.gap > 0:
             return
         gained = math.log1p(it.decrease / it.gap)

@@ -27,26 +27,33 @@ class HessianFactor:
     unit : array (dim,), optional
         Units that make the diagonal of the Hessian about one. With them single
         precision serves, for `solve` alone, unless the matrix is too poor for it.
-    shared : bool, default=False
-        For the multinomial loss, one block for all classes, of their mean curvature,
-        times the share of each; and the mean over classes is taken off the solution: it
-        is zero at the minimum.
+    classes : {"coupled", "apart", "shared"}, default="coupled"
+        For the multinomial loss: its whole Hessian; the diagonal block of every class,
+        with ``extra`` times the share of the curvature that the class has; or one
+        block, of the mean curvature, times these shares. Where classes are not coupled
+        the mean over them is taken off the solution: it is zero at the minimum.
     """
 
-    def __init__(self, point, extra=0.0, unit=None, shared=False):
+    def __init__(self, point, extra=0.0, unit=None, classes="coupled"):
         f = self._objective = point.objective
         self._parts, self._shares = [], None
+        self._centred = f.coupled and classes != "coupled"
         everything = list(range(f.n_columns))
-        if f.coupled and not shared:
+        if f.coupled and classes == "coupled":
             self._parts.append((None, Factor(point.hessian(), overwrite=True)))
             return
         penalties, owned, d = [f.penalty], [everything], point.row_curvature
         if f.coupled:
-            curvatures = [point.class_curvature(k) for k in everything]
-            d = sum(curvatures) / f.n_columns
-            shares = f.xp.stack([f.xp.sum(c) for c in curvatures])
-            total = f.xp.sum(shares)
-            self._shares = f.xp.where(shares > 0, shares * f.n_columns / total, 1.0)
+            sums = f.xp.stack([f.xp.sum(point.class_curvature(k)) for k in everything])
+            shares = f.xp.where(sums > 0, sums * f.n_columns / f.xp.sum(sums), 1.0)
+            if classes == "apart":
+                for k, share in enumerate(as_numpy(shares).tolist()):
+                    d, ridges = point.class_curvature(k), [f.penalty + share * extra]
+                    own = None if unit is None else unit * share**0.5
+                    self._parts.append(([k], *_factors(f.design, d, ridges, own)))
+                return
+            d = sum(point.class_curvature(k) for k in everything) / f.n_columns
+            self._shares = shares
         elif f.per_target:
             penalties, owned = _distinct(f.penalty)
         factors = _factors(f.design, d, [mu + extra for mu in penalties], unit)
@@ -60,15 +67,14 @@ class HessianFactor:
             dim, K = g.shape
             flat = factor.solve(xp.reshape(xp.matrix_transpose(g), (K * dim,)))
             return xp.matrix_transpose(xp.reshape(flat, (K, dim)))
-        if self._shares is not None:
-            d = factor.solve(g) / self._shares[None, :]
-            return d - xp.mean(d, axis=1, keepdims=True)
         if len(self._parts) == 1:
-            return factor.solve(g)
-        solved = {
-            c: factor.solve(g[:, c]) for columns, factor in self._parts for c in columns
-        }
-        return xp.stack([solved[c] for c in range(g.shape[1])], axis=1)
+            x = factor.solve(g)
+        else:
+            solved = {c: F.solve(g[:, c]) for owned, F in self._parts for c in owned}
+            x = xp.stack([solved[c] for c in range(g.shape[1])], axis=1)
+        if self._shares is not None:
+            x = x / self._shares[None, :]
+        return x - xp.mean(x, axis=1, keepdims=True) if self._centred else x
 
     def decrement(self, g, x):
         """Newton decrement 1/2 g'H^-1 g, given x = H^-1 g."""

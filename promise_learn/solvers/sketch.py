@@ -15,6 +15,8 @@ DECADES, EXACT, LEAST_RATIO = 7, 3, 1.1
 MOST_GROWTH = 10.0
 PROMISE = 8.0
 UNSAMPLED = 2.0
+CLASS_BYTES, CLASS_SHARE = 256e6, 0.1
+TINY = 1e-300
 START_RANK = 16
 MAX_RANK = 1000
 SKETCH_BYTES = 5e8
@@ -170,10 +172,7 @@ def factor_cost(f):
 
 
 def _single_cost(f):
-    """Cost of the Hessian of all rows in single precision, in passes.
-
-    Of a shared block, for several classes.
-    """
+    """Cost of the Hessian of all rows in single precision, in passes."""
     rows = f.design.rows
     return rows.gram_cost * (1.0 if rows.sparse else 0.5)
 
@@ -186,9 +185,10 @@ def sampled_factor(point, size, rng):
     and fluctuates where curvature is small: the penalty is multiplied by
     1 / (1 - d / m), with which CG takes the fewest iterations. What the sample lacks on
     the diagonal of the whole Hessian is added, so that a rare column that it misses
-    keeps its curvature. Classes share one factor, of their mean curvature; where passes
-    are dear, since rows are generated, it only preconditions `inner_solve` with the
-    sample's whole Hessian, which couples the classes.
+    keeps its curvature. Every class has a factor of its own where these are small, else
+    all share one, of their mean curvature; where passes are dear, since rows are
+    generated, it only preconditions `inner_solve` with the sample's whole Hessian,
+    which couples the classes.
     """
     f, h = point.objective, point.diagonal()
     inner = f.coupled and not f.design.rows.stored
@@ -196,7 +196,7 @@ def sampled_factor(point, size, rng):
         size = min(size, f.design.rows.storable)
     sample, share, missing = point, size / f.n_rows, 0.0
     if size < f.n_rows:
-        d = as_numpy(point.row_curvature)
+        d = as_numpy(_curvature_of_classes(point) if f.coupled else point.row_curvature)
         weighted = as_numpy(f.weights) > 0  # curvature may underflow in all rows
         alike = weighted / np.count_nonzero(weighted)
         chance = 0.5 * size * (d / (d.sum() or 1.0) + alike)
@@ -208,11 +208,26 @@ def sampled_factor(point, size, rng):
         missing = h - sample.diagonal()
         missing = f.xp.where(missing > 0, missing, f.xp.zeros_like(missing))
     unit = f.xp.where(h > _tiny(f, h), h, FLAT * _ridge(f) + _tiny(f, h))
-    factor = HessianFactor(
-        sample, extra=missing, shared=f.coupled, unit=f.xp.sqrt(unit)
-    )
+    classes = "apart" if f.coupled and factors_apart(f) else "shared"
+    factor = HessianFactor(sample, missing, f.xp.sqrt(unit), classes)
     solve = inner_solve(sample, factor.solve) if inner else factor.solve
     return solve, 1.0 + share * (1.0 + _single_cost(f))
+
+
+def factors_apart(f):
+    """Whether there is room for a factor of every class, in single precision."""
+    rows = f.design.rows
+    room = max(CLASS_BYTES, CLASS_SHARE * rows.nbytes)
+    return rows.stored and 4 * f.n_columns * f.dim**2 <= room
+
+
+def _curvature_of_classes(point):
+    """Curvature of every row, in shares of what each class has."""
+    total = 0.0
+    for k in range(point.objective.n_columns):
+        d = point.class_curvature(k)
+        total = total + d / (point.objective.xp.sum(d) + TINY)
+    return total
 
 
 def inner_solve(sample, precondition):
