@@ -37,8 +37,8 @@ class NewtonCG(Solver):
     Parameters
     ----------
     preconditioner : str, Preconditioner or None, default="auto"
-        "auto" is the Cholesky factor of the Hessian of a row sample where that is small
-        enough; else, where X is very sparse, the rows of large leverage and the
+        "auto" is the Cholesky factor of the Hessian of a row sample, of every class
+        where these are small, and of a larger sample where one proves slow; else, where X is very sparse, the rows of large leverage and the
         diagonal of the others, and where rows have like norms none until a step asks
         for 20 CG iterations; else "nystrom": the Nystrom approximation of the whole
         Hessian, of adaptive rank, on equilibrated columns.
