@@ -38,10 +38,11 @@ class NewtonCG(Solver):
     ----------
     preconditioner : str, Preconditioner or None, default="auto"
         "auto" is the Cholesky factor of the Hessian of a row sample, of every class
-        where these are small, and of a larger sample where one proves slow; else, where X is very sparse, the rows of large leverage and the
-        diagonal of the others, and where rows have like norms none until a step asks
-        for 20 CG iterations; else "nystrom": the Nystrom approximation of the whole
-        Hessian, of adaptive rank, on equilibrated columns.
+        where these are small, and of a larger sample where one proves slow; else, where
+        X is very sparse, the rows of large leverage and the diagonal of the others, and
+        where rows have like norms none until a step asks for 20 CG iterations; else
+        "nystrom": the Nystrom approximation of the whole Hessian, of adaptive rank, on
+        equilibrated columns.
     max_cg : int, default=500
         CG iterations a Newton step (our choice).
 
