@@ -8,7 +8,6 @@ from .cholesky import factor
 
 MAX_EIGH = 2500
 SINGLE_PIVOT = 4e-6
-ALIKE = 4.0
 
 
 class Factor:
@@ -125,19 +124,19 @@ class SingleFactor:
 def single_factor(S, unit):
     """`SingleFactor` of a float32 matrix in the given units, overwritten.
 
-    Its diagonal is made one where it is far from alike. None where a pivot is near the
-    rounding error of sums in single precision.
+    None where a pivot is near the rounding error of sums in single precision.
     """
     xp = namespace(S)
-    h = xp.linalg.diagonal(S)
-    least = float(xp.min(h))
-    if not least > 0:
-        return None
-    if float(xp.max(h)) > ALIKE * least:
-        root = xp.sqrt(h)
-        S, unit = S / root[:, None] / root[None, :], unit * xp.astype(root, unit.dtype)
     lower = factor(S, overwrite=True)
     if lower is None:
         return None
     pivot = float(xp.min(xp.linalg.diagonal(lower))) ** 2
     return SingleFactor(lower, unit) if pivot > SINGLE_PIVOT else None
+
+
+def equilibrated(S, unit):
+    """Matrix with a diagonal of ones, and its units, from one in other units."""
+    xp = namespace(S)
+    h = xp.linalg.diagonal(S)
+    root = xp.sqrt(xp.where(h > 0, h, 1.0))
+    return S / root[:, None] / root[None, :], unit * xp.astype(root, unit.dtype)

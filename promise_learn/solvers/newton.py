@@ -10,7 +10,7 @@ import numpy as np
 
 from .._arrays import add_diagonal, as_numpy, inner, like, namespace
 from ..linalg.cg import pcg
-from ..linalg.spd import Factor, single_factor
+from ..linalg.spd import Factor, equilibrated, single_factor
 
 DENSE_SIZE = 300
 MAX_ITERATIONS = 300
@@ -50,7 +50,8 @@ class HessianFactor:
                 for k, share in enumerate(as_numpy(shares).tolist()):
                     d, ridges = point.class_curvature(k), [f.penalty + share * extra]
                     own = None if unit is None else unit * share**0.5
-                    self._parts.append(([k], *_factors(f.design, d, ridges, own)))
+                    block = _factors(f.design, d, ridges, own, alike=False)
+                    self._parts.append(([k], *block))
                 return
             d = sum(point.class_curvature(k) for k in everything) / f.n_columns
             self._shares = shares
@@ -117,14 +118,20 @@ def _distinct(penalty):
     return [like(values[:, k], penalty) for k in range(count)], owned
 
 
-def _factors(design, d, ridges, unit):
-    """Factors of X' diag(d) X + diag(ridge), one for every ridge."""
+def _factors(design, d, ridges, unit, alike=True):
+    """Factors of X' diag(d) X + diag(ridge), one for every ridge.
+
+    Whether the units make the diagonal ``alike``, or it is still to be made so.
+    """
     alone = len(ridges) == 1
     if unit is not None:
         G, factors = design.gram(d, unit), []
         for ridge in ridges:
             scaled = namespace(G).astype(ridge / unit**2, G.dtype)
-            factors.append(single_factor(add_diagonal(G, scaled, alone), unit))
+            S, own = add_diagonal(G, scaled, alone), unit
+            if not alike:
+                S, own = equilibrated(S, unit)
+            factors.append(single_factor(S, own))
         if None not in factors:
             return factors
     G = design.gram(d)
