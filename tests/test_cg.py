@@ -215,3 +215,14 @@ def test_decrease_is_what_the_quadratic_has_lost(rng):
         assert it.decrease == pytest.approx(f(x0) - f(it.x), rel=1e-9)
         assert it.decrease >= previous
         previous = it.decrease
+
+
+def test_a_known_bound_keeps_early_estimates_honest():
+    """A few large eigenvalues, all that CG sees at first, hide the error of the rest."""
+    H = np.diag(np.r_[np.full(5, 1e4), np.ones(55)])
+    b = np.r_[np.full(5, 1e3), np.ones(55)]
+    for smallest, honest in ((np.inf, False), (1.0, True)):
+        first = next(pcg(lambda v: H @ v, b, identity, smallest=smallest))
+        left = energy(H, first.residual)
+        assert (first.gap >= left) == honest
+        assert first.smallest <= smallest

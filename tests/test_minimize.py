@@ -262,3 +262,16 @@ def test_certificate_is_not_called_at_every_step(ridge, monkeypatch):
     assert result.status is Status.CONVERGED
     assert reference.gap(result.w) <= 1.1e-4
     assert len(calls) <= 20
+
+
+def test_a_provisional_step_counts_only_where_it_ends_the_run(ridge):
+    f, reference = ridge
+    w, start = reference.optimum, f.zeros()
+    worse, good = f.value(start), f.value(w)
+    early = Step(start, worse, gap=worse, reliable=True, provisional=True)
+    full = Step(start, worse, gap=worse, reliable=True)
+    last = Step(w, good, gap=0.0, reliable=True, provisional=True)
+    result = minimize(f, Scripted([early, full, early, last]))
+    assert result.status is Status.CONVERGED
+    assert result.n_iter == 2
+    assert_array_equal(result.history["objective"], [worse, good])

@@ -204,13 +204,17 @@ def multinomial(n=200, p=8, K=3):
     return reference, f.expand(w), blocks - blocks.mean(axis=2, keepdims=True)
 
 
+def curvatures(reference, w):
+    """Weighted p_k (1 - p_k) of every row and class."""
+    eta = reference.Z @ w
+    P = np.exp(eta) / np.exp(eta).sum(axis=1, keepdims=True)
+    return reference.s[:, None] * P * (1 - P)
+
+
 @pytest.mark.parametrize("single", [True, False])
 def test_shared_factor_is_that_of_the_mean_curvature(single):
     reference, point, blocks = multinomial()
-    f, Z, s = point.objective, reference.Z, reference.s
-    eta = Z @ point.w
-    P = np.exp(eta) / np.exp(eta).sum(axis=1, keepdims=True)
-    curvature = s[:, None] * P * (1 - P)
+    f, Z, curvature = point.objective, reference.Z, curvatures(reference, point.w)
     extra = np.linspace(0, 1e-2, f.dim)
     H = Z.T @ (curvature.mean(axis=1)[:, None] * Z) + np.diag(f.penalty + extra)
     unit = np.sqrt(np.diag(H)) if single else None
@@ -230,10 +234,7 @@ def test_shared_factor_is_that_of_the_mean_curvature(single):
 @pytest.mark.parametrize("single", [True, False])
 def test_factors_of_single_classes_are_the_diagonal_blocks(single):
     reference, point, blocks = multinomial()
-    f, Z, s = point.objective, reference.Z, reference.s
-    eta = Z @ point.w
-    P = np.exp(eta) / np.exp(eta).sum(axis=1, keepdims=True)
-    curvature = s[:, None] * P * (1 - P)
+    f, Z, curvature = point.objective, reference.Z, curvatures(reference, point.w)
     shares = curvature.sum(axis=0) / curvature.sum(axis=0).mean()
     extra = np.linspace(0, 1e-2, f.dim)
     unit = np.geomspace(1e-3, 1, f.dim) if single else None  # far from the diagonal

@@ -33,7 +33,7 @@ class KeptInverse:
     apply : callable
         v -> P^-1 v.
     smallest : float
-        Least value known of the smallest eigenvalue of P^-1 H.
+        Upper bound of the smallest eigenvalue of P^-1 H, as far as CG has seen.
     patience : int
         Iterations that the next system may take.
     count : int

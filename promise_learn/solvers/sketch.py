@@ -138,7 +138,8 @@ def sample_size(f, slowness=1.0):
     leverage that the sample misses can cost several times the iterations, and the
     squared error does not show them: there stored rows are all taken, unless a sample
     promises an eighth of the cost; and where their Hessian takes less than `UNSAMPLED`
-    seconds, the effective dimension is not worth estimating.
+    seconds, the effective dimension is not worth estimating. Where iterations have been
+    measured, ``slowness`` is their number over the one foreseen.
 
     Returns
     -------
