@@ -218,7 +218,7 @@ def test_decrease_is_what_the_quadratic_has_lost(rng):
 
 
 def test_a_known_bound_keeps_early_estimates_honest():
-    """A few large eigenvalues, all that CG sees at first, hide the error of the rest."""
+    """Large eigenvalues, all that CG sees at first, hide the error of the rest."""
     H = np.diag(np.r_[np.full(5, 1e4), np.ones(55)])
     b = np.r_[np.full(5, 1e3), np.ones(55)]
     for smallest, honest in ((np.inf, False), (1.0, True)):
