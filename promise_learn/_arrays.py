@@ -89,6 +89,15 @@ def read_only(x):
     return view
 
 
+def csr_parts(X):
+    """Read-only indptr, indices and values of a host CSR matrix.
+
+    The indices are unsigned, so that compiled code need not check them for a sign.
+    """
+    indptr, indices = (x.view(f"u{x.itemsize}") for x in (X.indptr, X.indices))
+    return tuple(map(read_only, (indptr, indices, X.data)))
+
+
 def take(x, rows):
     """Rows of a vector, matrix or row block at the given host indices."""
     if is_numpy(x) or is_sparse(x):

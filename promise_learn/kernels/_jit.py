@@ -9,12 +9,9 @@ from numba import njit
 from numba.core.caching import FunctionCache
 
 # Sums may be reordered (vector instructions); NaN and inf keep their meaning.
+FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 # Division by zero gives inf as in NumPy: a check would keep loops from vectors, too.
-_OPTIONS = {
-    "nogil": True,
-    "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "arcp", "nsz"},
-}
+_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
 
 _FOLDER = sorted(Path(__file__).parent.glob("*.py"))
 _VERSION = crc32(b"".join(path.read_bytes() for path in _FOLDER))

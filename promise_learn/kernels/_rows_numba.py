@@ -14,6 +14,8 @@ from functools import partial
 import numpy as np
 from numba.extending import overload, register_jitable
 
+from ._jit import FASTMATH
+from .blocks import row_add, row_inner
 from .rows import (
     HUBER,
     LOGISTIC,
@@ -28,7 +30,6 @@ from .rows import (
 
 LARGEST = math.log(sys.float_info.max) / 2  # margin up to which a Poisson mean grows
 
-FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 verb = partial(overload, jit_options={"fastmath": FASTMATH})
 
 
@@ -82,10 +83,7 @@ def _dot_csr(X, rows, w):
     centre = _inner(X.shift, u)
     eta = np.empty(rows.shape[0], w.dtype)
     for i in range(rows.shape[0]):
-        total = u[0] * 0
-        for at in range(X.indptr[rows[i]], X.indptr[rows[i] + 1]):
-            total += X.values[at] * u[X.indices[at]]
-        eta[i] = total - centre
+        eta[i] = row_inner(X, rows[i], u) - centre
     return eta
 
 
@@ -109,7 +107,7 @@ def _dot_csr_targets(X, rows, w):
     for i in range(rows.shape[0]):
         for k in range(w.shape[1]):
             eta[i, k] = -centre[k]
-        for at in range(X.indptr[rows[i]], X.indptr[rows[i] + 1]):
+        for at in range(np.uint64(X.indptr[rows[i]]), np.uint64(X.indptr[rows[i] + 1])):
             value, j = X.values[at], X.indices[at]
             for k in range(w.shape[1]):
                 eta[i, k] += value * u[j, k]
@@ -127,12 +125,18 @@ def _adjoint(X, rows, r):
 
 def _adjoint_dense(X, rows, r):
     out = np.zeros(X.shift.shape[0], r.dtype)
-    total = r.dtype.type(0)
+    total, whole = r.dtype.type(0), rows.shape[0] - rows.shape[0] % 4
     for i in range(rows.shape[0]):
-        x, r_i = X.values[rows[i]], r[i]
-        total += r_i
+        total += r[i]
+    for i in range(0, whole, 4):  # four at a time: out is read and written once
+        a, b = X.values[rows[i]], X.values[rows[i + 1]]
+        c, d = X.values[rows[i + 2]], X.values[rows[i + 3]]
+        for j in range(a.shape[0]):
+            out[j] += a[j] * r[i] + b[j] * r[i + 1] + c[j] * r[i + 2] + d[j] * r[i + 3]
+    for i in range(whole, rows.shape[0]):
+        x = X.values[rows[i]]
         for j in range(x.shape[0]):
-            out[j] += r_i * x[j]
+            out[j] += x[j] * r[i]
     for j in range(out.shape[0]):
         out[j] = (out[j] - X.shift[j] * total) / X.scale[j]
     return out
@@ -156,8 +160,7 @@ def _adjoint_csr(X, rows, r):
     total = r.dtype.type(0)
     for i in range(rows.shape[0]):
         total += r[i]
-        for at in range(X.indptr[rows[i]], X.indptr[rows[i] + 1]):
-            out[X.indices[at]] += X.values[at] * r[i]
+        row_add(X, rows[i], r[i], out)
     for j in range(out.shape[0]):
         out[j] = (out[j] - X.shift[j] * total) / X.scale[j]
     return out
@@ -178,7 +181,7 @@ def _adjoint_csr_targets(X, rows, r):
     for i in range(rows.shape[0]):
         for k in range(r.shape[1]):
             total[k] += r[i, k]
-        for at in range(X.indptr[rows[i]], X.indptr[rows[i] + 1]):
+        for at in range(np.uint64(X.indptr[rows[i]]), np.uint64(X.indptr[rows[i] + 1])):
             value, j = X.values[at], X.indices[at]
             for k in range(r.shape[1]):
                 out[j, k] += value * r[i, k]
@@ -254,8 +257,7 @@ def _apply(P, g):
 def _apply_dense(P, g):
     out = P.t * g
     if P.Y.shape[0] == 0:
-        for k in range(P.M.shape[0]):
-            out[k] -= _inner(P.M[k], g)
+        _subtract_product(P.M, g, out)
         return out
     along = np.empty(P.Y.shape[0], g.dtype)
     for k in range(along.shape[0]):
@@ -267,16 +269,44 @@ def _apply_dense(P, g):
     return out
 
 
+@register_jitable(fastmath=FASTMATH)
+def _subtract_product(M, g, out):
+    """Subtract M g from out, reading half of the symmetric M, four rows at a time."""
+    whole = M.shape[0] - M.shape[0] % 4
+    for k in range(0, whole, 4):
+        end = k + 4
+        a, b, c, d = M[k, end:], M[k + 1, end:], M[k + 2, end:], M[k + 3, end:]
+        along, across = g[end:], out[end:]
+        a_g, b_g, c_g, d_g = 0.0, 0.0, 0.0, 0.0
+        for j in range(a.shape[0]):
+            a_g += a[j] * along[j]
+            b_g += b[j] * along[j]
+            c_g += c[j] * along[j]
+            d_g += d[j] * along[j]
+            across[j] -= (
+                a[j] * g[k] + b[j] * g[k + 1] + c[j] * g[k + 2] + d[j] * g[k + 3]
+            )
+        out[k] -= a_g
+        out[k + 1] -= b_g
+        out[k + 2] -= c_g
+        out[k + 3] -= d_g
+        _subtract_block(M, k, end, g, out)
+    _subtract_block(M, whole, M.shape[0], g, out)
+
+
+@register_jitable(fastmath=FASTMATH)
+def _subtract_block(M, lo, hi, g, out):
+    for i in range(lo, hi):
+        out[i] -= _inner(M[i, lo:hi], g[lo:hi])
+
+
 def _apply_csr(P, g):
     out, Y = P.t * g, P.Y
-    along = np.zeros(P.M.shape[0], g.dtype)
+    along = np.empty(P.M.shape[0], g.dtype)
     for k in range(along.shape[0]):
-        for at in range(Y.indptr[k], Y.indptr[k + 1]):
-            along[k] += Y.values[at] * g[Y.indices[at]]
+        along[k] = row_inner(Y, k, g)
     for k in range(along.shape[0]):
-        weight = _inner(P.M[k], along)
-        for at in range(Y.indptr[k], Y.indptr[k + 1]):
-            out[Y.indices[at]] -= Y.values[at] * weight
+        row_add(Y, k, -_inner(P.M[k], along), out)
     return out
 
 

@@ -8,25 +8,48 @@ from collections import namedtuple
 
 import numpy as np
 from numba import types
-from numba.extending import overload
+from numba.extending import overload, register_jitable
 
-from .._arrays import read_only
+from .._arrays import csr_parts
+from ._jit import FASTMATH
 
 BLOCK = 256
 CACHED = 16384  # entries of a block of dense rows, to be read twice
 
 Sparse = namedtuple("Sparse", "indptr indices values")
-Sparse.__doc__ = "CSR; unsigned indices, which compiled code need not check for a sign."
+Sparse.__doc__ = "CSR matrix by its `csr_parts`."
 
 
 def sparse_view(X):
     """CSR matrix as the kernels take it."""
-    indptr, indices = (x.view(f"u{x.itemsize}") for x in (X.indptr, X.indices))
-    return Sparse(*map(read_only, (indptr, indices, X.data)))
+    return Sparse(*csr_parts(X))
 
 
 Columns = namedtuple("Columns", "values")
 Columns.__doc__ = "Column-major X by its transpose, a row-major (p, n) array."
+
+
+@register_jitable(fastmath=FASTMATH)
+def row_inner(X, i, u):
+    """Row i of a CSR matrix times u."""
+    two = np.uint64(2)
+    start, end = np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])
+    even, odd = 0.0, 0.0  # two chains: a sum has to wait for the one before
+    for pair in range((end - start) // two):
+        k = start + two * pair
+        even += X.values[k] * u[X.indices[k]]
+        odd += X.values[k + np.uint64(1)] * u[X.indices[k + np.uint64(1)]]
+    if (end - start) % two:
+        last = end - np.uint64(1)
+        even += X.values[last] * u[X.indices[last]]
+    return even + odd
+
+
+@register_jitable(fastmath=FASTMATH)
+def row_add(X, i, scale, g):
+    """Add a multiple of row i of a CSR matrix to g."""
+    for k in range(np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])):
+        g[X.indices[k]] += scale * X.values[k]
 
 
 def block_rows(X):
@@ -69,18 +92,8 @@ def _(X):
 @overload(block_dot)
 def _(X, lo, hi, u, offset, eta):
     def sparse(X, lo, hi, u, offset, eta):
-        two = np.uint64(2)
         for i in range(lo, hi):
-            start, end = np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])
-            even, odd = 0.0, 0.0  # two chains: a sum has to wait for the one before
-            for pair in range((end - start) // two):
-                k = start + two * pair
-                even += X.values[k] * u[X.indices[k]]
-                odd += X.values[k + np.uint64(1)] * u[X.indices[k + np.uint64(1)]]
-            if (end - start) % two:
-                last = end - np.uint64(1)
-                even += X.values[last] * u[X.indices[last]]
-            eta[i - lo] = even + odd + offset
+            eta[i - lo] = row_inner(X, i, u) + offset
 
     def columns(X, lo, hi, u, offset, eta):
         p, size = X.values.shape[0], hi - lo
@@ -112,9 +125,7 @@ def _(X, lo, hi, u, offset, eta):
 def _(X, lo, hi, r, g):
     def sparse(X, lo, hi, r, g):
         for i in range(lo, hi):
-            scale = r[i - lo]
-            for k in range(np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])):
-                g[X.indices[k]] += scale * X.values[k]
+            row_add(X, i, r[i - lo], g)
 
     def columns(X, lo, hi, r, g):
         for j in range(X.values.shape[0]):

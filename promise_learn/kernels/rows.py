@@ -22,7 +22,16 @@ from functools import cache
 
 import numpy as np
 
-from .._arrays import cast, column, is_numpy, is_sparse, namespace, read_only, take
+from .._arrays import (
+    cast,
+    column,
+    csr_parts,
+    is_numpy,
+    is_sparse,
+    namespace,
+    read_only,
+    take,
+)
 
 SQUARED, LOGISTIC, MULTINOMIAL, SQUARED_HINGE, HUBER, POISSON = range(6)
 
@@ -30,7 +39,7 @@ Dense = namedtuple("Dense", "values shift scale")
 Dense.__doc__ = "Rows z_i of a dense (n, p) array; shift and scale of shape (dim,)."
 
 Sparse = namedtuple("Sparse", "indptr indices values shift scale")
-Sparse.__doc__ = "Rows z_i of a CSR matrix; shift and scale of shape (dim,)."
+Sparse.__doc__ = "Rows z_i of a CSR matrix by its `csr_parts`; shift, scale (dim,)."
 
 Factors = namedtuple("Factors", "t Y M")
 Factors.__doc__ = """Parts of an inverse ``P^-1 g = t * g - Y'(M (Y g))``.
@@ -40,7 +49,7 @@ rows beside an M of order dim stands for the identity.
 """
 
 SMALL = 8 << 20  # bytes of X that stay in cache
-RUN = 32 << 10  # bytes read in one go that hide the latency of memory
+RUN = 64 << 10  # bytes read in one go that hide the latency of memory
 RUNS = 16  # least runs a batch, so that it stays mixed where rows are sorted
 COPY = 256 << 20  # bytes of a column-ordered X that may be copied into row order
 
@@ -54,7 +63,7 @@ def row_view(X, shift, scale):
     if not is_numpy(X):
         return Dense(X, shift, scale)
     if is_sparse(X):
-        return Sparse(*map(read_only, (X.indptr, X.indices, X.data)), shift, scale)
+        return Sparse(*csr_parts(X), shift, scale)
     if X.nbytes <= COPY:
         X = np.ascontiguousarray(X)
     return Dense(read_only(X), shift, scale)
@@ -76,6 +85,8 @@ def epoch_order(n, row_bytes, batch_size, rng):
     While X is small (8 MB) it is a uniform permutation. Beyond that it is a random
     order of short runs of neighbouring rows, at a random offset: longer reads hide the
     latency of memory, and at least 16 runs a batch keep it mixed where rows are sorted.
+    (Twice the run and half as many made an epoch a fifth faster; on random features of
+    ijcnn1, sorted by class and column, up to 1.8 times as many epochs were needed.)
 
     Parameters
     ----------
@@ -187,4 +198,5 @@ def _matrix(X):
 
     # as many columns as coefficients: the one of the intercept, if any, is empty
     shape = (X.indptr.shape[0] - 1, X.shift.shape[0])
-    return csr_matrix((X.values, X.indices, X.indptr), shape=shape)
+    indptr, indices = (x.view(f"i{x.itemsize}") for x in (X.indptr, X.indices))
+    return csr_matrix((X.values, indices, indptr), shape=shape)
