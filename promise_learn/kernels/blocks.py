@@ -29,20 +29,25 @@ Columns = namedtuple("Columns", "values")
 Columns.__doc__ = "Column-major X by its transpose, a row-major (p, n) array."
 
 
-@register_jitable(fastmath=FASTMATH)
+@register_jitable(fastmath={"contract"})
 def row_inner(X, i, u):
-    """Row i of a CSR matrix times u."""
-    two = np.uint64(2)
+    """Row i of a CSR matrix times u.
+
+    Four chains, since a sum has to wait for the one before. The compiler may not
+    reorder them: it would make gather instructions of them, up to a half slower.
+    """
+    one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
     start, end = np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])
-    even, odd = 0.0, 0.0  # two chains: a sum has to wait for the one before
-    for pair in range((end - start) // two):
-        k = start + two * pair
-        even += X.values[k] * u[X.indices[k]]
-        odd += X.values[k + np.uint64(1)] * u[X.indices[k + np.uint64(1)]]
-    if (end - start) % two:
-        last = end - np.uint64(1)
-        even += X.values[last] * u[X.indices[last]]
-    return even + odd
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for quad in range((end - start) // four):
+        k = start + four * quad
+        a += X.values[k] * u[X.indices[k]]
+        b += X.values[k + one] * u[X.indices[k + one]]
+        c += X.values[k + two] * u[X.indices[k + two]]
+        d += X.values[k + three] * u[X.indices[k + three]]
+    for k in range(end - (end - start) % four, end):
+        a += X.values[k] * u[X.indices[k]]
+    return (a + b) + (c + d)
 
 
 @register_jitable(fastmath=FASTMATH)

@@ -18,6 +18,7 @@ TINY = 1e-300
 TRUSTED = 0.1
 FAR = 1e-3
 PRODUCTIVE = 0.9
+SURE = 5.0  # of the first estimate of a system; measured decrements were up to 4.1
 SLOWER = 0.3  # share of the expected decrement that an inexact step may add to it
 
 
@@ -90,10 +91,11 @@ class NewtonCG(Solver):
         kept = KeptInverse(self.preconditioner, f, self.max_cg, rng)
         point, passes, t = f.expand(w), 1.0, 1.0
         relative, ratio, slack, last = math.inf, 1.0, 0.5, math.inf
+        measured, accurate = isinstance(self.preconditioner, str) and not unsteady, False
         while point is not None:
             passes += kept.renewed(point)
             forcing = min(TRUSTED, max(relative**0.5, SLOWER * ratio**2))
-            gained, offered = 0.0, False
+            gained, offered, early = 0.0, False, measured and accurate
             if point.value > PRODUCTIVE * last:
                 slack *= 0.5
             last = point.value
@@ -112,9 +114,11 @@ class NewtonCG(Solver):
                 wild = far and it.decrease > abs(point.value)
                 if accurate or (far and slow) or wild or it.iteration >= kept.patience:
                     break
-                if not offered and it.gap <= TRUSTED * it.decrease:
-                    offered, known = True, passes + it.iteration
+                settled = it.gap <= TRUSTED * it.decrease
+                if (settled and not offered) or (early and it.iteration == 1):
+                    known, offered = passes + it.iteration, settled
                     step = _step(point, it, True, known, t, kept.count)
+                    step.gap *= 1.0 if settled else SURE
                     step.provisional = True
                     yield step
                 gained = it.decrease
