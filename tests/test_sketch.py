@@ -12,7 +12,7 @@ from promise_learn.design import Design, FeatureRows, draw_map
 from promise_learn.linalg.cg import pcg
 from promise_learn.linalg.gram import row_gram
 from promise_learn.losses import Logistic, Multinomial, SquaredError
-from promise_learn.objective import Objective
+from promise_learn.objective import Expansion, Objective
 from promise_learn.solvers import newton, sketch
 from promise_learn.solvers.newton import HessianFactor, jacobi
 
@@ -80,6 +80,57 @@ def test_heavy_rows_beat_the_diagonal_whatever_the_scale(loss, scaled):
     point = f.expand(f.zeros())
     inverse, _ = sketch.heavy_rows(point)
     assert iterations(point, inverse) <= 0.8 * iterations(point, jacobi(point))
+
+
+def fitted_counts(K=6):
+    """Point on the way to the minimum, where classes have their curvature apart."""
+    X = counts(800)
+    labels = np.random.default_rng(4).integers(0, K, 800)
+    w = np.random.default_rng(5).standard_normal((3000, K))
+    f = several_classes(X, labels, K)
+    return f.expand(w - w.mean(axis=1, keepdims=True))
+
+
+def test_heavy_rows_of_every_class_are_its_own():
+    """Checked against the binary formula for the curvature p_k (1 - p_k) alone."""
+    point = fitted_counts()
+    f = point.objective
+    inverse, _ = sketch.heavy_rows(point)
+    g = np.random.default_rng(6).standard_normal(f.shape)
+    E = np.exp(point.eta - point.eta.max(axis=1, keepdims=True))
+    P = E / E.sum(axis=1, keepdims=True)
+    one = Objective(f.design, np.ones(800), Logistic(), f.weights, f.penalty, (3000,))
+    expected = np.empty(f.shape)
+    for k in range(f.n_columns):
+        curvature = f.weights * P[:, k] * (1 - P[:, k])
+        alone = Expansion(one, one.zeros(), 0.0, one.zeros(), P[:, k], curvature)
+        expected[:, k] = sketch.heavy_rows(alone)[0](g[:, k])
+    assert_allclose(inverse(g), expected - expected.mean(axis=1, keepdims=True), 1e-6)
+
+
+def test_heavy_rows_of_every_class_beat_those_that_all_share():
+    point = fitted_counts()
+    f = point.objective
+    inverse, _ = sketch.heavy_rows(point)
+    mean = sum(point.class_curvature(k) for k in range(f.n_columns)) / f.n_columns
+    size = int(sketch.HEAVY * f.design.rows.nnz**0.5)
+    shared = sketch._heavy_rows(f, mean, size).apply
+    assert iterations(point, inverse) <= 0.6 * iterations(point, shared)
+
+
+def test_heavy_rows_of_many_classes_keep_to_their_room(monkeypatch):
+    monkeypatch.setattr(sketch, "CLASS_BYTES", 8 * 6 * 10**2)
+    monkeypatch.setattr(sketch, "CLASS_SHARE", 0.0)
+    sizes = []
+
+    def woodbury(A, diagonal):
+        sizes.append(A.shape[0])
+        return original(A, diagonal)
+
+    original = sketch.woodbury
+    monkeypatch.setattr(sketch, "woodbury", woodbury)
+    sketch.heavy_rows(fitted_counts())
+    assert sizes == [10] * 6
 
 
 def test_row_gram_of_sparse_rows():

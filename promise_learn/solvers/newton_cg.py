@@ -91,7 +91,10 @@ class NewtonCG(Solver):
         kept = KeptInverse(self.preconditioner, f, self.max_cg, rng)
         point, passes, t = f.expand(w), 1.0, 1.0
         relative, ratio, slack, last = math.inf, 1.0, 0.5, math.inf
-        measured, accurate = isinstance(self.preconditioner, str) and not unsteady, False
+        measured, accurate = (
+            isinstance(self.preconditioner, str) and not unsteady,
+            False,
+        )
         while point is not None:
             passes += kept.renewed(point)
             forcing = min(TRUSTED, max(relative**0.5, SLOWER * ratio**2))

@@ -102,19 +102,38 @@ def heavy_rows(point):
     .. math:: P = X_T^T D_T X_T + \mathrm{diag}(h - \mathrm{diag}(X_T^T D_T X_T)).
 
     T has as many rows as make its dense factor cost about a pass over X. Scaling a
-    column of X scales that of P.
+    column of X scales that of P. Every class has a P of its own, of no more rows than
+    leave its factors room, and the mean over classes is taken off, which is zero at the
+    minimum.
     """
-    f, xp = point.objective, point.objective.xp
-    rows, ridge, diagonal = f.design.rows, _ridge(f), point.diagonal()
-    h = diagonal + ridge
+    f, classes = point.objective, range(point.objective.n_columns)
+    size = int(HEAVY * f.design.rows.nnz**0.5)
+    if not f.coupled:
+        return _heavy_rows(f, point.row_curvature, size).apply, 5.0
+    size = min(size, math.isqrt(int(_class_bytes(f) / (8 * f.n_columns))))
+    inverses = [_heavy_rows(f, point.class_curvature(k), size) for k in classes]
+
+    def apply(g):
+        flat = f.xp.reshape(f.xp.matrix_transpose(g), (-1,))  # each class contiguous
+        parts = (flat[k * f.dim : (k + 1) * f.dim] for k in classes)
+        solved = [P.apply(part) for P, part in zip(inverses, parts, strict=True)]
+        x = f.xp.stack(solved, axis=1)
+        return x - f.xp.mean(x, axis=1, keepdims=True)
+
+    return apply, 5.0
+
+
+def _heavy_rows(f, d, size):
+    """Inverse of `heavy_rows` with so many rows, for the row curvature d."""
+    xp, rows, ridge = f.xp, f.design.rows, _ridge(f)
+    h = f.design.squares(d) + ridge
     h = h + _tiny(f, h)
-    leverage = point.row_curvature * rows.row_squares(1 / h[: rows.shape[1]])
-    size = min(f.n_rows, max(1, int(HEAVY * rows.nnz**0.5)))
+    leverage = d * rows.row_squares(1 / h[: rows.shape[1]])
+    size = min(f.n_rows, max(1, size))
     heavy = np.sort(np.argpartition(-as_numpy(leverage), size - 1)[:size])
-    A = f.design.root(heavy, take(point.row_curvature, heavy))
+    A = f.design.root(heavy, take(d, heavy))
     rest = h - column_squares(A)
-    inverse = woodbury(A, xp.where(rest > ridge, rest, ridge + _tiny(f, h)))
-    return inverse.apply, 5.0
+    return woodbury(A, xp.where(rest > ridge, rest, ridge + _tiny(f, h)))
 
 
 def smallest_at_most(specification):
@@ -217,9 +236,12 @@ def sampled_factor(point, size, rng):
 
 def factors_apart(f):
     """Whether there is room for a factor of every class, in single precision."""
-    rows = f.design.rows
-    room = max(CLASS_BYTES, CLASS_SHARE * rows.nbytes)
-    return rows.stored and 4 * f.n_columns * f.dim**2 <= room
+    return f.design.rows.stored and 4 * f.n_columns * f.dim**2 <= _class_bytes(f)
+
+
+def _class_bytes(f):
+    """Room for the factors of all classes together."""
+    return max(CLASS_BYTES, CLASS_SHARE * f.design.rows.nbytes)
 
 
 def _curvature_of_classes(point):
