@@ -18,7 +18,7 @@ TINY = 1e-300
 TRUSTED = 0.1
 FAR = 1e-3
 PRODUCTIVE = 0.9
-SURE = 5.0  # of the first estimate of a system; measured decrements were up to 4.1
+SURE = 5.0  # times the first estimate of a system; true decrements reached 4.1 times
 SLOWER = 0.3  # share of the expected decrement that an inexact step may add to it
 
 
@@ -30,10 +30,12 @@ class NewtonCG(Solver):
     what the average one did, half as much again after every step that lowers F by less
     than a tenth, or where the quadratic model promises more than all of F; later the
     forcing term asks for no more accuracy than the step can use, and for enough to
-    trust the decrement. The preconditioner serves until it costs CG more iterations
-    than a new one would; a step is cut short at twice that. Where curvature jumps or
-    has no bound, or rows are few, CG's estimates are read with caution. The first steps
-    are taken on growing samples of the rows.
+    trust the decrement. After a full step that was accurate, the fit ends where the
+    first iteration estimates the gap far below what is asked for. The preconditioner
+    serves until it costs CG more iterations than a new one would; a step is cut short
+    at twice that. Where curvature jumps or has no bound, or rows are few, CG's
+    estimates are read with caution. The first steps are taken on growing samples of the
+    rows.
 
     Parameters
     ----------
@@ -91,14 +93,12 @@ class NewtonCG(Solver):
         kept = KeptInverse(self.preconditioner, f, self.max_cg, rng)
         point, passes, t = f.expand(w), 1.0, 1.0
         relative, ratio, slack, last = math.inf, 1.0, 0.5, math.inf
-        measured, accurate = (
-            isinstance(self.preconditioner, str) and not unsteady,
-            False,
-        )
+        known = isinstance(self.preconditioner, str) and not (unsteady or f.coupled)
+        accurate = False
         while point is not None:
             passes += kept.renewed(point)
             forcing = min(TRUSTED, max(relative**0.5, SLOWER * ratio**2))
-            gained, offered, early = 0.0, False, measured and accurate
+            gained, offered, early = 0.0, False, known and accurate and t == 1.0
             if point.value > PRODUCTIVE * last:
                 slack *= 0.5
             last = point.value
@@ -119,8 +119,8 @@ class NewtonCG(Solver):
                     break
                 settled = it.gap <= TRUSTED * it.decrease
                 if (settled and not offered) or (early and it.iteration == 1):
-                    known, offered = passes + it.iteration, settled
-                    step = _step(point, it, True, known, t, kept.count)
+                    so_far, offered = passes + it.iteration, settled
+                    step = _step(point, it, True, so_far, t, kept.count)
                     step.gap *= 1.0 if settled else SURE
                     step.provisional = True
                     yield step
