@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from promise_learn.design import Design
 from promise_learn.kernels import _threads
+from promise_learn.kernels.rows import apply, compiled, factor_view
 from promise_learn.losses import Huber, Logistic, Poisson, SquaredError, SquaredHinge
 
 N, P = 40_000, 20  # eight parts a pass
@@ -193,3 +194,18 @@ def test_logarithm_is_exact_to_rounding():
 
     e = np.concatenate([np.geomspace(1e-300, 1, 1000), np.linspace(0, 1, 1000)])
     assert_allclose([log1p_small(x) for x in e], np.log1p(e), rtol=6e-16)
+
+
+def product(P, g):
+    return apply(P, g)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("order", range(10))
+def test_inverse_from_half_of_a_symmetric_matrix(order, dtype):
+    rng = np.random.default_rng(order)
+    M = rng.standard_normal((order, order)).astype(dtype)
+    M += M.T
+    t, g = rng.random(order).astype(dtype), rng.standard_normal(order)
+    P = factor_view(t, np.zeros((0, order), dtype), M)
+    assert_allclose(compiled(product)(P, g), t * g - M @ g, 1e-12, 1e-12)

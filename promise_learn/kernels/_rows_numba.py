@@ -3,8 +3,8 @@
 Imported by :func:`promise_learn.kernels.rows.compiled` only: importing Numba takes
 longer than importing the package. Explicit loops compile in a tenth of the time of
 ``np.dot`` and of assignments to slices; they read X in its own dtype, sums have that of
-w. Many targets on dense rows go target by target, since a batch of rows is in cache
-and each target then has the fast loop over columns.
+w or float64. Many targets on dense rows go target by target, since a batch of rows is
+in cache and each target then has the fast loop over columns.
 """
 
 import math

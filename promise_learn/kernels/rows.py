@@ -44,8 +44,8 @@ Sparse.__doc__ = "Rows z_i of a CSR matrix by its `csr_parts`; shift, scale (dim
 Factors = namedtuple("Factors", "t Y M")
 Factors.__doc__ = """Parts of an inverse ``P^-1 g = t * g - Y'(M (Y g))``.
 
-t (dim,), Y (r, dim) dense or Sparse (its shift and scale unused), M (r, r). A Y without
-rows beside an M of order dim stands for the identity.
+t (dim,), Y (r, dim) dense or Sparse (its shift and scale unused), M (r, r) symmetric. A
+Y without rows beside an M of order dim stands for the identity.
 """
 
 SMALL = 8 << 20  # bytes of X that stay in cache

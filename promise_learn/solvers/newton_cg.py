@@ -11,7 +11,7 @@ from ._kept import KeptInverse
 from .base import Solver, Step
 from .growing import STEPS, growing_samples
 from .line_search import advance
-from .sketch import may_be_poor
+from .sketch import may_be_poor, smallest_at_most
 from .theory import Theory
 
 TINY = 1e-300
@@ -30,8 +30,9 @@ class NewtonCG(Solver):
     what the average one did, half as much again after every step that lowers F by less
     than a tenth, or where the quadratic model promises more than all of F; later the
     forcing term asks for no more accuracy than the step can use, and for enough to
-    trust the decrement. After a full step that was accurate, the fit ends where the
-    first iteration estimates the gap far below what is asked for. The preconditioner
+    trust the decrement. After a full step that was accurate, with one target and the
+    same preconditioner, the fit ends where the first iteration estimates the gap far
+    below what is asked for. The preconditioner
     serves until it costs CG more iterations than a new one would; a step is cut short
     at twice that. Where curvature jumps or has no bound, or rows are few, CG's
     estimates are read with caution. The first steps are taken on growing samples of the
@@ -93,12 +94,15 @@ class NewtonCG(Solver):
         kept = KeptInverse(self.preconditioner, f, self.max_cg, rng)
         point, passes, t = f.expand(w), 1.0, 1.0
         relative, ratio, slack, last = math.inf, 1.0, 0.5, math.inf
-        known = isinstance(self.preconditioner, str) and not (unsteady or f.coupled)
+        known = math.isfinite(smallest_at_most(self.preconditioner))
+        steady = known and not unsteady and f.n_columns == 1
         accurate = False
         while point is not None:
-            passes += kept.renewed(point)
+            cost = kept.renewed(point)
+            passes += cost
             forcing = min(TRUSTED, max(relative**0.5, SLOWER * ratio**2))
-            gained, offered, early = 0.0, False, known and accurate and t == 1.0
+            gained, offered = 0.0, False
+            early = steady and accurate and t == 1.0 and not cost
             if point.value > PRODUCTIVE * last:
                 slack *= 0.5
             last = point.value

@@ -23,6 +23,7 @@ SKETCH_BYTES = 5e8
 SKETCH_COST = 0.25
 FLOOR = 1e-12
 HEAVY = 0.5
+LONG, BYTES_OF_ENTRY = 4, 12
 ALIKE, MANY_ROWS = 4.0, 300
 FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
 INNER, INNER_LIMIT = 0.1, 30
@@ -110,7 +111,7 @@ def heavy_rows(point):
     size = int(HEAVY * f.design.rows.nnz**0.5)
     if not f.coupled:
         return _heavy_rows(f, point.row_curvature, size).apply, 5.0
-    size = min(size, math.isqrt(int(_class_bytes(f) / (8 * f.n_columns))))
+    size = min(size, _rows_with_room(f))
     inverses = [_heavy_rows(f, point.class_curvature(k), size) for k in classes]
 
     def apply(g):
@@ -121,6 +122,16 @@ def heavy_rows(point):
         return x - f.xp.mean(x, axis=1, keepdims=True)
 
     return apply, 5.0
+
+
+def _rows_with_room(f):
+    """Largest T for which factors of order T and as many rows of every class have room.
+
+    Heavy rows are longer than the mean one.
+    """
+    row = LONG * BYTES_OF_ENTRY * f.design.rows.nnz / f.n_rows
+    room = _class_bytes(f) / f.n_columns  # = 8 T^2 + row T
+    return int((math.sqrt(row**2 + 32 * room) - row) / 16)
 
 
 def _heavy_rows(f, d, size):
