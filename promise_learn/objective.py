@@ -82,6 +82,14 @@ class Objective:
         """Return the starting point w = 0."""
         return self.design.rows.zeros(self.shape)
 
+    def centred(self, w):
+        """Coefficients less their mean over coupled classes.
+
+        That changes no probability and raises no penalty, and the mean is zero at the
+        minimum: solvers leave it as it is.
+        """
+        return w - self.xp.mean(w, axis=1, keepdims=True) if self.coupled else w
+
     def ridge(self, w):
         """Penalty times w."""
         penalty = self.penalty

@@ -204,6 +204,18 @@ def test_refit_at_the_solution_takes_one_iteration(make, name):
     assert model.history_["objective"][0] <= value * (1 + 1e-12)
 
 
+@pytest.mark.parametrize(("make", "name"), EVERY_SOLVER)
+def test_warm_start_at_a_shift_over_classes_goes_to_the_minimum(make, name):
+    """What all classes share has no curvature but that of the penalty."""
+    X, y = problem(make)
+    tol = 1e-3 if name in MODERATE else 1e-5
+    model = make(solver=name, tol=tol, warm_start=True, random_state=0).fit(X, y)
+    value = model.history_["objective"][-1]
+    model.coef_ = model.coef_ + 3.0
+    model.fit(X, y)
+    assert model.history_["objective"][-1] <= value * (1 + tol)
+
+
 @ALL
 def test_warm_start_survives_centring_sparsity_and_dtype(make):
     X, y = problem(make)

@@ -243,7 +243,8 @@ def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=
     f : Objective
     solver : Solver
     w0 : array, default=None
-        Start, returned at once where it is good enough; zeros by default.
+        Start, returned at once where it is good enough; zeros by default. With coupled
+        classes the mean over them is taken off first.
     tol : float, default=1e-6
         Relative suboptimality of the objective.
     max_iter : int, default=None
@@ -267,7 +268,7 @@ def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=
     rng = np.random.default_rng(0) if rng is None else rng
     limit = solver.default_max_iter if max_iter is None else max_iter
     run = _Run(f, tol, callback)
-    w = f.zeros() if w0 is None else w0
+    w = f.zeros() if w0 is None else f.centred(w0)
     run.best = w
     if w0 is not None and not solver.yields_start:
         start = Step(w)
