@@ -1,13 +1,13 @@
 """Random features against scikit-learn: whole pipelines, kernel ridge, and digits.
 
-    python benchmarks/features_compare.py [--tasks pipelines,kernel,digits] [--rounds 3]
+    python benchmarks/features_compare.py [--tasks pipelines,kernel,floor,digits] [--rounds 3]
 
 ``pipelines``: make_pipeline(RBFSampler or Nystroem, Ridge) against
 RandomFeaturesRegressor with as many features, on standardised columns and targets;
 ``kernel``: KernelRidge on 10,000 rows, with the gamma and alpha that are best on a
 fifth of them held out, against 4,000 features with the same two and with their own
 choice by the same rule; ``floor``: KernelRidge against itself on as many eigenvectors
-of its kernel matrix, the best that so many features can do; ``digits``:
+of its kernel matrix, the nearest one of that rank; ``digits``:
 RandomFeaturesClassifier with 10,000 features on mnist, pixels in [0, 1]. A case runs in
 a process of its own, after a small fit that loads code; libraries take turns, seeds
 change with the round, and medians count. Peak memory is what the process takes beyond

@@ -32,11 +32,10 @@ class NewtonCG(Solver):
     forcing term asks for no more accuracy than the step can use, and for enough to
     trust the decrement. After a full step that was accurate, with one target and the
     same preconditioner, the fit ends where the first iteration estimates the gap far
-    below what is asked for. The preconditioner
-    serves until it costs CG more iterations than a new one would; a step is cut short
-    at twice that. Where curvature jumps or has no bound, or rows are few, CG's
-    estimates are read with caution. The first steps are taken on growing samples of the
-    rows.
+    below what is asked for. The preconditioner serves until it costs CG more iterations
+    than a new one would; a step is cut short at twice that. Where curvature jumps or
+    has no bound, or rows are few, CG's estimates are read with caution. The first steps
+    are taken on growing samples of the rows.
 
     Parameters
     ----------
