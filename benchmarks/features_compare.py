@@ -1,6 +1,6 @@
 """Random features against scikit-learn: whole pipelines, kernel ridge, and digits.
 
-    python benchmarks/features_compare.py [--tasks pipelines,kernel,floor,digits] [--rounds 3]
+    python benchmarks/features_compare.py [--tasks pipelines,kernel,floor,digits]
 
 ``pipelines``: make_pipeline(RBFSampler or Nystroem, Ridge) against
 RandomFeaturesRegressor with as many features, on standardised columns and targets;
