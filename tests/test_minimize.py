@@ -275,3 +275,15 @@ def test_a_provisional_step_counts_only_where_it_ends_the_run(ridge):
     assert result.status is Status.CONVERGED
     assert result.n_iter == 2
     assert_array_equal(result.history["objective"], [worse, good])
+
+
+@pytest.mark.parametrize(("doubt", "ends"), [(1.0, True), (5.0, False)])
+def test_a_gap_in_doubt_must_be_further_below_tol(doubt, ends, ridge):
+    f, reference = ridge
+    value = f.value(reference.optimum)
+    step = Step(reference.optimum, value, gap=0.5e-6 * value, reliable=True)
+    step.provisional, step.doubt = True, doubt
+    full = Step(reference.optimum, value, gap=1e-9 * value, reliable=True)
+    result = minimize(f, Scripted([step, full]), tol=1e-6)
+    assert result.status is Status.CONVERGED
+    assert result.gap == pytest.approx(0.5e-6 if ends else 1e-9)

@@ -47,6 +47,8 @@ class Step:
     provisional : bool
         Known before the solver has finished its iteration: recorded only where it ends
         the run.
+    doubt : float
+        How many times below what is asked for the gap must be to end the run.
     """
 
     w: Any
@@ -59,6 +61,7 @@ class Step:
     refreshes: int = 0
     confirm: Any = None
     provisional: bool = False
+    doubt: float = 1.0
 
 
 class Solver(BaseEstimator):
@@ -155,7 +158,7 @@ class _Run:
         if value < self.best_value:
             self.best, self.best_value = step.w, value
         step.gap = math.nan if step.gap is None else step.gap
-        target = max(margin * self.tol * abs(value), self.floor)
+        target = max(margin / step.doubt * self.tol * abs(value), self.floor)
         if not step.reliable and math.isfinite(value) and not step.gap > target:
             step.gap = self._certify(step, point, step.gap, target)
         elif step.gap <= target and step.confirm is not None and not step.confirm():

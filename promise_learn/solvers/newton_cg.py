@@ -124,8 +124,7 @@ class NewtonCG(Solver):
                 if (settled and not offered) or (early and it.iteration == 1):
                     so_far, offered = passes + it.iteration, settled
                     step = _step(point, it, True, so_far, t, kept.count)
-                    step.gap *= 1.0 if settled else SURE
-                    step.provisional = True
+                    step.provisional, step.doubt = True, 1.0 if settled else SURE
                     yield step
                 gained = it.decrease
             passes += it.iteration
