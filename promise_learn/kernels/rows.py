@@ -49,7 +49,7 @@ Y without rows beside an M of order dim stands for the identity.
 """
 
 SMALL = 8 << 20  # bytes of X that stay in cache
-RUN = 64 << 10  # bytes read in one go that hide the latency of memory
+RUN = 32 << 10  # bytes read in one go that hide the latency of memory
 RUNS = 16  # least runs a batch, so that it stays mixed where rows are sorted
 COPY = 256 << 20  # bytes of a column-ordered X that may be copied into row order
 
@@ -85,8 +85,8 @@ def epoch_order(n, row_bytes, batch_size, rng):
     While X is small (8 MB) it is a uniform permutation. Beyond that it is a random
     order of short runs of neighbouring rows, at a random offset: longer reads hide the
     latency of memory, and at least 16 runs a batch keep it mixed where rows are sorted.
-    (Twice the run and half as many made an epoch a fifth faster; on random features of
-    ijcnn1, sorted by class and column, up to 1.8 times as many epochs were needed.)
+    (Runs of twice the length took up to 1.7 times as many epochs on random features of
+    ijcnn1, sorted by class and column.)
 
     Parameters
     ----------
