@@ -1,6 +1,6 @@
 """Measure the speeds that the cost model of solver="auto" assumes.
 
-    python benchmarks/calibrate.py
+    python benchmarks/calibrate.py [--device]
 
 Prints each rate of `promise_learn/design/rates.py` beside what this machine does, on
 synthetic data larger than the caches. Only ratios matter to the model: a rate far from
@@ -16,6 +16,7 @@ import numpy as np
 from environment import machine
 from problems import random_csr
 
+from promise_learn import Ridge
 from promise_learn.design import Design, FeatureRows, draw_map, rates
 from promise_learn.linalg.cholesky import factor
 
@@ -76,6 +77,50 @@ def measure(scale, repeats):
     yield "PROJECTION", 2 * 254 / (curved(many) / many.rows.nnz - least)
 
 
+def measure_device(scale, repeats):
+    """Yield the name of each rate of a CUDA device and its value here."""
+    import cupy
+    from gpu import on_device
+
+    rng = np.random.default_rng(0)
+
+    def timed(call):
+        def finished():
+            call()
+            cupy.cuda.Device().synchronize()
+
+        return seconds(finished, repeats)
+
+    def curved(design):
+        d, v = cupy.ones(design.shape[0]), cupy.ones(design.shape[1])
+        return timed(lambda: design.curved(d, v))
+
+    def gram(design):
+        d = cupy.ones(design.shape[0])
+        return timed(lambda: design.gram(d))
+
+    n = int(200_000 * scale)
+    wide, wider = (
+        Design(on_device(rng.standard_normal((n, p))), intercept=True)
+        for p in (1000, 2000)
+    )
+    yield "DEVICE_PASS", wide.rows.nbytes / curved(wide)
+    entry = gram(wide) / wide.rows.nnz
+    product = gram(wider) / wider.rows.nnz - entry
+    yield "DEVICE_GRAM", 1000 / product
+    yield "DEVICE_ENTRY", entry - product
+    X = on_device(random_csr(int(1_000_000 * scale), 1000, 30, rng))
+    sparse = Design(X, intercept=True)
+    yield "DEVICE_SPARSE_PASS", curved(sparse) / sparse.rows.nnz
+    yield "DEVICE_EXPANDED", gram(sparse) / np.prod(X.shape) - product
+    K = cupy.eye(6000, dtype=cupy.float32)
+    yield "DEVICE_FACTOR", len(K) ** 3 / 3 / timed(lambda: factor(K))
+    X = on_device(rng.standard_normal((2000, 1000)))
+    y = X @ cupy.ones(1000) + X[:, 0] ** 2
+    model = Ridge(alpha=1e-3, solver="pcg", preconditioner="diagonal", tol=1e-9)
+    yield "DEVICE_CALL", timed(lambda: model.fit(X, y)) / float(model.n_iter_)
+
+
 def pairs(design):
     """Pairs of nonzeros that share a row."""
     return 0.5 * design.rows.nnz**2 / design.shape[0]
@@ -86,10 +131,12 @@ def main(arguments=None):
     cli = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     cli.add_argument("--scale", type=float, default=1.0, help="size of the data")
     cli.add_argument("--repeats", type=int, default=5)
+    cli.add_argument("--device", action="store_true", help="of CuPy arrays")
     args = cli.parse_args(arguments)
     print(machine())
     print(f"{'rate':20s}{'here':>10s}{'assumed':>10s}")
-    for name, value in measure(args.scale, args.repeats):
+    rows = (measure_device if args.device else measure)(args.scale, args.repeats)
+    for name, value in rows:
         assumed = getattr(rates, name.split(",")[0]) * (2 if "single" in name else 1)
         print(f"{name:20s}{value:10.2e}{assumed:10.2e}", flush=True)
 

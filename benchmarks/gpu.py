@@ -73,18 +73,18 @@ def main(arguments=None):
     warnings.simplefilter("always")
     for name, model, X, y in cases(options):
         places = {"host": (X, y), "device": (on_device(X), cupy.asarray(y))}
-        times, found = {place: [] for place in places}, {}
+        times, found, solvers = {place: [] for place in places}, {}, {}
         for _ in range(1 + ROUNDS):
             for place, arrays in places.items():
                 times[place].append(seconds(model, *arrays))
-                found[place] = on_host(model.coef_)
+                found[place], solvers[place] = on_host(model.coef_), model.solver_
         host, device = (statistics.median(times[place][1:]) for place in places)
         apart = np.abs(found["host"] - found["device"]).max()
         apart /= np.abs(found["host"]).max()
         print(
-            f"{name:40s} {model.solver_:15s} host {host:7.3f} s, device "
-            f"{device:7.3f} s, ratio {host / device:5.1f}; coefficients differ by "
-            f"{apart:.0e}",
+            f"{name:40s} host {host:7.3f} s ({solvers['host']}), device "
+            f"{device:7.3f} s ({solvers['device']}), ratio {host / device:5.1f}; "
+            f"coefficients differ by {apart:.0e}",
             flush=True,
         )
     X, y = generated(ROWS)

@@ -153,11 +153,19 @@ def scale_columns(A, v):
     return B
 
 
+def entry_squares(A):
+    """Row block of the squared entries; the index arrays are those of A."""
+    if not is_sparse(A):
+        return A * A
+    return type(A)((A.data * A.data, A.indices, A.indptr), shape=A.shape)
+
+
 def column_squares(A):
     """Diagonal of A'A, shape (p,)."""
-    if not is_sparse(A):
-        return namespace(A).sum(A * A, axis=0)
-    return namespace(A).asarray(A.multiply(A).sum(axis=0)).reshape(-1)
+    squares = entry_squares(A)
+    if is_sparse(A):
+        return namespace(A).asarray(squares.sum(axis=0)).reshape(-1)
+    return namespace(A).sum(squares, axis=0)
 
 
 def cast(A, dtype):

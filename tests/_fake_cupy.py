@@ -193,7 +193,10 @@ class csr_matrix:
     dtype = property(lambda self: self.data.dtype)
     nnz = property(lambda self: self.data.size)
     T = property(lambda self: _like(self._matrix.T))
-    has_canonical_format = property(lambda self: self._matrix.has_canonical_format)
+    has_canonical_format = property(
+        lambda self: self._matrix.has_canonical_format,
+        lambda self, known: setattr(self._matrix, "has_canonical_format", known),
+    )
 
     def __getitem__(self, key):
         return _like(self._matrix[index(key)])

@@ -230,7 +230,7 @@ def test_documented_rates_are_those_of_the_cost_model():
 
     page = (Path(__file__).parents[1] / "doc" / "how_to_choose.md").read_text()
     documented = dict(re.findall(r"\| `([A-Z_]+)` \| ([0-9.e+-]+) \|", page))
-    assert len(documented) == 9
+    assert len(documented) == 16
     for name, value in documented.items():
         assert float(value) == getattr(rates, name)
 

@@ -55,11 +55,12 @@ def on_device(X):
 
 
 def data(task, storage, dtype="float64", shape="n > p"):
-    """Half-empty X with columns of scales 1 to 0.1, y and weights, on the host."""
+    """X of a third of its entries (with more of them the host makes CSR dense), y and
+    weights, on the host; the columns have scales 1 to 0.1."""
     n, p = SHAPES[shape]
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, p)) * np.geomspace(1, 0.1, p)
-    X *= rng.random((n, p)) < 0.5
+    X *= rng.random((n, p)) < 1 / 3
     scores = 2 * X @ rng.standard_normal((p, 3)) + rng.standard_normal((n, 3)) + 0.3
     one, classes = scores[:, 0], scores.argmax(axis=1)
     y = {"ridge": one, "targets": scores, "binary": one > 0, "huber": one}

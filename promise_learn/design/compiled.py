@@ -14,7 +14,7 @@ from .. import kernels
 from .._arrays import dense, is_numpy, is_sparse, read_only
 from ..kernels import _threads
 from . import rates
-from .rows import Rows, scaled_single
+from .rows import Rows, array_rows, scaled_single
 from .wide_gram import evenly, wide_gram
 
 BLOCK_BYTES = 2**24  # of rows that a product with several columns takes at once
@@ -280,7 +280,7 @@ class SparseRows(CompiledRows):
 def rows_of(X):
     """Storage of X: compiled for NumPy and SciPy data, array operations otherwise."""
     if not is_numpy(X):
-        return Rows(X)
+        return array_rows(X)
     return SparseRows(X) if is_sparse(X) else DenseRows(X)
 
 

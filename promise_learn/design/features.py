@@ -14,7 +14,7 @@ from .._arrays import cast, column, is_numpy, is_sparse, read_only, take
 from ..kernels import _threads
 from . import rates
 from .compiled import DenseRows
-from .rows import Rows
+from .rows import Rows, array_rows
 from .wide_gram import wide_gram
 
 BUFFER_BYTES = 2**22
@@ -294,7 +294,7 @@ class FeatureRows(Rows):
         """Storage of the same features in memory."""
         features = self.features()
         if not is_numpy(features):
-            return Rows(features)
+            return array_rows(features)
         return DenseRows(features, self.budget - self.nbytes)
 
 

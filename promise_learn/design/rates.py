@@ -1,7 +1,8 @@
-"""Speeds that the cost model assumes, measured on two cores by benchmarks/calibrate.py.
+"""Speeds that the cost model assumes, measured by benchmarks/calibrate.py.
 
-Only their ratios matter: costs are in passes over X. A machine with other ratios makes
-"auto" choose a little early or late, never a wrong answer.
+On two cores; those named DEVICE_ on one H100. Only their ratios matter: costs are in
+passes over X. A machine with other ratios makes "auto" choose a little early or late,
+never a wrong answer.
 """
 
 DENSE_PASS = 20e9  # bytes of a dense X that a product and its adjoint read, a second
@@ -15,6 +16,16 @@ CACHED_ORDER = 400
 FACTOR = 100e9  # n^3 / 3 a second of a Cholesky factor in float32; half in float64
 PROJECTION = 200e9  # flops a second of random features in float32; half in float64
 FEATURE = 0.3e-9  # seconds a float32 feature: its cosine, and products with two vectors
+CALL = 2e-4  # seconds that an iteration takes beside its pass over X
+SMALL = 2.0  # seconds of a Gram matrix that no estimate is worth that may avoid it
+DEVICE_PASS = 1.2e12  # bytes of a dense X, as DENSE_PASS
+DEVICE_SPARSE_PASS = 5e-11  # seconds a nonzero, as SPARSE_PASS
+DEVICE_GRAM = 2e13  # n p^2 a second of X' D X
+DEVICE_ENTRY = 2e-11  # seconds an entry of X in X' D X, beside that
+DEVICE_EXPANDED = 1.3e-10  # the same of a CSR X, all entries of whose blocks are made
+DEVICE_FACTOR = 3e12  # n^3 / 3 a second of a Cholesky factor in float32
+DEVICE_CALL = 1e-3  # seconds, as CALL
+DEVICE_SMALL = 0.05  # seconds, as SMALL
 
 
 def gram_cost(n_rows, n_columns, nnz, itemsize, sparse):

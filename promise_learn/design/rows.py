@@ -13,6 +13,8 @@ from .._arrays import (
     column,
     dense,
     device,
+    entry_squares,
+    is_cupy,
     is_sparse,
     namespace,
     nbytes,
@@ -37,9 +39,14 @@ class Rows:
         Type of coefficients, margins and gradients.
     stored : bool
         Whether rows lie in memory, to be visited in any order.
+    call_seconds, small_seconds, factor_rate : float
+        Of the `rates`: what an iteration takes beside its pass over X, what no estimate
+        is worth that may avoid it, and n^3 / 3 a second of a Cholesky factor in single
+        precision.
     """
 
     stored = True
+    call_seconds, small_seconds, factor_rate = rates.CALL, rates.SMALL, rates.FACTOR
     BLOCK_ENTRIES = 2**24
 
     def __init__(self, X):
@@ -106,7 +113,10 @@ class Rows:
         step = max(1, self.BLOCK_ENTRIES // p)
         for lo in range(0, n, step):
             hi = min(n, lo + step)
-            yield self.X[lo:hi, :], lo, hi
+            X = self.X[lo:hi, :]
+            if self.sparse:
+                X.has_canonical_format = True  # as X has; CuPy sorts it otherwise
+            yield X, lo, hi
 
     def expand(self, loss, u, offset, y, s):
         """Weighted loss, margins, weighted slopes, curvature at u, and X' slopes.
@@ -144,14 +154,14 @@ class Rows:
 
     def squares(self, d, shift):
         """Diagonal of Z' diag(d) Z for Z = X - 1 shift'."""
+        if self.sparse:
+            squares = self._product(entry_squares(self.X).T, d)
+            return self._centred_squares(squares, d, shift)
         out = self.zeros((self.shape[1],))
         for X, lo, hi in self._blocks():
-            if self.sparse:
-                out = out + self._product(X.multiply(X).T, d[lo:hi])
-            else:
-                Z = cast(X, self.vector_dtype) - shift[None, :]
-                out = out + (Z * Z).T @ d[lo:hi]
-        return self._centred_squares(out, d, shift) if self.sparse else out
+            Z = cast(X, self.vector_dtype) - shift[None, :]
+            out = out + (Z * Z).T @ d[lo:hi]
+        return out
 
     def _centred_squares(self, squares, d, shift):
         """Diagonal of Z' diag(d) Z from that of X' diag(d) X, for sparse X."""
@@ -187,9 +197,7 @@ class Rows:
 
     def row_squares(self, v):
         """Sum over columns of x_ij^2 v_j, for every row."""
-        if self.sparse:
-            return self._product(self.X.multiply(self.X), v)
-        return self._product(self.X * self.X, v)
+        return self._product(entry_squares(self.X), v)
 
     def subset(self, rows):
         """Storage of the given rows alone."""
@@ -198,6 +206,32 @@ class Rows:
     def zeros(self, shape):
         """Vector or block of zeros beside X."""
         return self.xp.zeros(shape, dtype=self.vector_dtype, device=device(self.X))
+
+
+class DeviceRows(Rows):
+    """Rows of CuPy, with the speeds of a device."""
+
+    call_seconds, small_seconds = rates.DEVICE_CALL, rates.DEVICE_SMALL
+    factor_rate = rates.DEVICE_FACTOR
+
+    @property
+    def gram_cost(self):
+        """Time of `gram` in passes over X, by the measured `rates`."""
+        n, p = self.shape
+        entry = rates.DEVICE_EXPANDED if self.sparse else rates.DEVICE_ENTRY
+        return n * p * (entry + p / rates.DEVICE_GRAM) / self.pass_seconds
+
+    @property
+    def pass_seconds(self):
+        """Time of a product and its adjoint, by the measured `rates`."""
+        if self.sparse:
+            return max(self.nnz, 1) * rates.DEVICE_SPARSE_PASS
+        return self.nbytes / rates.DEVICE_PASS
+
+
+def array_rows(X):
+    """Storage of arrays that are not NumPy's."""
+    return DeviceRows(X) if is_cupy(X) else Rows(X)
 
 
 def scaled_single(G, factor):

@@ -5,7 +5,15 @@ from collections import namedtuple
 
 import numpy as np
 
-from .._arrays import cast, column_squares, dense, is_numpy, is_sparse, like, namespace
+from .._arrays import (
+    cast,
+    column_squares,
+    dense,
+    entry_squares,
+    is_numpy,
+    like,
+    namespace,
+)
 from ..kernels.rows import factor_view
 from ..linalg.power import largest_eigenvalue
 from ..preconditioners import Nystrom, SubsampledNewton, resolve_preconditioner
@@ -207,7 +215,7 @@ class Curvature:
         self.passes += 1
         h = point.diagonal()
         squares = cast(column_squares(A), h.dtype)
-        fourth = cast(column_squares(A.multiply(A) if is_sparse(A) else A * A), h.dtype)
+        fourth = cast(column_squares(entry_squares(A)), h.dtype)
         seen = squares > 0
         single = A.shape[0] * fourth / xp.where(seen, squares, xp.ones_like(squares))
         share = xp.where(seen, single, n * h) * ((n - b) / (n * b))

@@ -13,7 +13,6 @@ CHEAP = 8.0
 CAUTION = 0.6  # rows of high leverage make a sample worse than its estimate
 PRODUCTS = 100
 FLOPS = 2e10
-CALL = 2e-4  # seconds that an iteration takes beside its pass over X
 SECONDS_AN_ENTRY = 5e-9
 SECONDS_A_WORD = 2e-8
 
@@ -45,9 +44,10 @@ def choose(f):
         return iterative
     if f.n_rows < f.dim and not f.quadratic:
         return dense if _row_space_pays(f) else iterative
-    seconds = f.design.rows.pass_seconds
-    hessian = f.design.rows.gram_cost * (f.n_columns**2 if f.coupled else 1)
-    if hessian * seconds < CHEAP * (seconds + CALL):
+    rows = f.design.rows
+    hessian = rows.gram_cost * (f.n_columns**2 if f.coupled else 1)
+    iteration = rows.pass_seconds + rows.call_seconds
+    if hessian * rows.pass_seconds < CHEAP * iteration:
         return dense
     hessian += 2 * factor_cost(f)
     _, sampled = sample_size(f)

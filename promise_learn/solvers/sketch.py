@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from .._arrays import as_numpy, column_squares, like, take
-from ..design import rates
 from ..linalg.cg import pcg
 from ..linalg.nystrom import Sketch
 from ..preconditioners import resolve_preconditioner, woodbury
@@ -14,7 +13,6 @@ from .newton import HessianFactor
 DECADES, EXACT, LEAST_RATIO = 7, 3, 1.1
 MOST_GROWTH = 10.0
 PROMISE = 8.0
-UNSAMPLED = 2.0
 CLASS_BYTES, CLASS_SHARE = 256e6, 0.1
 TINY = 1e-300
 START_RANK = 16
@@ -167,8 +165,8 @@ def sample_size(f, slowness=1.0):
     Hessian plus that of `DECADES` of iterations, in passes over X. A few rows of large
     leverage that the sample misses can cost several times the iterations, and the
     squared error does not show them: there stored rows are all taken, unless a sample
-    promises an eighth of the cost; and where their Hessian takes less than `UNSAMPLED`
-    seconds, the effective dimension is not worth estimating. Where iterations have been
+    promises an eighth of the cost; and where their Hessian takes little time, the
+    effective dimension is not worth estimating. Where iterations have been
     measured, ``slowness`` is their number over the one foreseen.
 
     Returns
@@ -181,7 +179,7 @@ def sample_size(f, slowness=1.0):
     if f.dim > f.design.rows.largest_factor or 2 * f.n_rows < f.dim:
         return None, math.inf
     whole, rows = _single_cost(f), f.design.rows
-    if f.quadratic and rows.stored and whole * rows.pass_seconds < UNSAMPLED:
+    if f.quadratic and rows.stored and whole * rows.pass_seconds < rows.small_seconds:
         return f.n_rows, whole + EXACT + factor_cost(f)
     d = f.effective_dimension
     sizes = np.geomspace(LEAST_RATIO * d, max(f.n_rows, LEAST_RATIO * d), 60)
@@ -199,7 +197,8 @@ def sample_size(f, slowness=1.0):
 
 def factor_cost(f):
     """Time of the Cholesky factor in single precision, in passes."""
-    return f.dim**3 / 3 / rates.FACTOR / f.design.rows.pass_seconds
+    rows = f.design.rows
+    return f.dim**3 / 3 / rows.factor_rate / rows.pass_seconds
 
 
 def _single_cost(f):
