@@ -106,6 +106,17 @@ def take(x, rows):
     return xp.take(x, xp.asarray(rows, device=device(x)), axis=0)
 
 
+def put_back(x, rows):
+    """Return what `take` made of all rows, in another order, to the order before."""
+    if is_numpy(x):
+        out = np.empty_like(x)
+        out[rows] = x
+        return out
+    place = np.empty_like(rows)
+    place[rows] = np.arange(len(rows))
+    return take(x, place)
+
+
 def inner(u, v):
     """Sum of the products of the entries of two arrays, a float."""
     products = u * v

@@ -96,7 +96,7 @@ def encode(y):
         codes = y == high
         whole = low == np.floor(low) and high == np.floor(high)
         if low != high and whole and (codes | (y == low)).all():
-            return np.array([low, high]), codes.astype(np.intp)
+            return np.array([low, high]), codes.astype(np.uint8)
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     _refuse_one_class(np.bincount(codes), classes)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import column, is_numpy, like, take
+from .._arrays import column, is_numpy, like, put_back, take
 from ..kernels.rows import compiled, epoch_order, row_view
 from ..preconditioners import resolve_preconditioner
 from ._refresh import Curvature, named
@@ -96,9 +96,16 @@ class StochasticRun:
         self.batch_size = self.curvature.settings.batch_size
         self.records = deque([math.inf], maxlen=MEMORY)
         self.factor, self.good, self.epoch, self.passes = 1.0, 0, 0, 1.0
-        self.weights = column(f.weights, w) * f.n_rows
         self.penalty = f.ridge(f.zeros() + 1)
         self.X, self.row_bytes = _view(f.design)
+
+    @property
+    def weights(self):
+        """Weight of every row relative to their mean, as a column where w is a block.
+
+        Not kept: vectors of n are what an epoch holds most memory for.
+        """
+        return column(self.f.weights, self.point.w) * self.f.n_rows
 
     def refresh(self, anew=False):
         """Rebuild P if that is due or asked; false where no step is small enough."""
@@ -149,16 +156,15 @@ class StochasticRun:
         starts = starts[: math.ceil(share * starts.shape[0])]
         if resample:
             starts = self.rng.choice(starts, starts.shape[0])
-        kept = take(self.weights if table is None else table, order)
+        y, weights = take(f.y, order), take(self.weights, order)
+        kept = weights if table is None else take(table, order)
         known = f.loss.code >= 0 and is_numpy(self.X.values)
         run, loss = (compiled(epoch), f.loss.compiled) if known else (epoch, f.loss)
-        y, weights = take(f.y, order), take(self.weights, order)
         data = (self.X, y, weights, loss, order, starts, self.batch_size, self.penalty)
         run(*data, self.curvature.factors, *state, kept)
         self.passes += share
-        place = np.empty_like(order)
-        place[order] = np.arange(n)
-        return take(kept, place)
+        del data, y, weights
+        return put_back(kept, order)
 
     def accept(self, w, noisy=False):
         """Move to w, unless the objective rose too much: then back to the best point.
