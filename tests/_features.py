@@ -14,6 +14,10 @@ MAPS = (
     {"gamma": 0.2, "projection": "sorf"},
     {"kernel": "laplacian"},
     {"kernel": "arccos"},
+    {"approximation": "nystrom", "gamma": 2.0},
+    {"approximation": "nystrom", "kernel": "laplacian"},
+    {"approximation": "nystrom", "kernel": "arccos"},
+    {"approximation": "nystrom", "kernel": "arccos", "degree": 0},
 )
 MAP = {"n_components": M, "gamma": 0.1, "random_state": 0}
 # features are float32 in the estimators: 6e-8 each, 1e-6 or so in predictions

@@ -33,7 +33,7 @@ class RandomFeaturesClassifier(OnFeatures, LogisticBase, RidgeBase):
     ----------
     n_components : int, default=1000
         Number of features, m.
-    kernel, gamma, degree, projection, scale
+    approximation, kernel, gamma, degree, projection, scale
         As in `RandomFeatures`.
     loss : {"log_loss", "squared_error"}, default="log_loss"
         The log loss (cross entropy of the softmax for more than two classes), or half
@@ -89,6 +89,7 @@ class RandomFeaturesClassifier(OnFeatures, LogisticBase, RidgeBase):
         self,
         n_components=1000,
         *,
+        approximation="random",
         kernel="rbf",
         gamma="scale",
         degree=1,
@@ -109,6 +110,7 @@ class RandomFeaturesClassifier(OnFeatures, LogisticBase, RidgeBase):
         verbose=0,
     ):
         self.n_components = n_components
+        self.approximation = approximation
         self.kernel = kernel
         self.gamma = gamma
         self.degree = degree

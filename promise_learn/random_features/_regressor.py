@@ -27,7 +27,7 @@ class RandomFeaturesRegressor(
     ----------
     n_components : int, default=1000
         Number of features, m.
-    kernel, gamma, degree, projection, scale
+    approximation, kernel, gamma, degree, projection, scale
         As in `RandomFeatures`.
     alpha : float or array (n_targets,), default=1.0
         Penalty, one for all targets or one each; not negative.
@@ -79,6 +79,7 @@ class RandomFeaturesRegressor(
         self,
         n_components=1000,
         *,
+        approximation="random",
         kernel="rbf",
         gamma="scale",
         degree=1,
@@ -97,6 +98,7 @@ class RandomFeaturesRegressor(
         verbose=0,
     ):
         self.n_components = n_components
+        self.approximation = approximation
         self.kernel = kernel
         self.gamma = gamma
         self.degree = degree

@@ -85,6 +85,7 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self,
         n_components=1000,
         *,
+        approximation="random",
         kernel="rbf",
         gamma="scale",
         degree=1,
@@ -93,6 +94,7 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         random_state=None,
     ):
         self.n_components = n_components
+        self.approximation = approximation
         self.kernel = kernel
         self.gamma = gamma
         self.degree = degree
