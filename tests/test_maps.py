@@ -342,6 +342,13 @@ def test_wrong_data_meet_errors_of_scikit_learn(storage):
         ({"kernel": "arccos", "gamma": 0.5}, "kernel='arccos' has no gamma"),
         ({"kernel": "laplacian", "projection": "sorf"}, "takes projection='gaussian'"),
         ({"kernel": "laplacian", "scale": "paper"}, "takes scale='kernel' only"),
+        ({"approximation": "exact"}, "'approximation' parameter .* among {'nystrom'"),
+        ({"approximation": "nystrom"}, r"draws n_components=1,000 .*n_samples = 10\)"),
+        ({"approximation": "nystrom", "scale": "paper"}, "takes scale='kernel' only"),
+        (
+            {"approximation": "nystrom", "projection": "gaussian"},
+            "approximation='nystrom' takes projection='auto' only",
+        ),
     ],
 )
 def test_wrong_parameters(settings, message):

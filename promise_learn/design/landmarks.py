@@ -30,7 +30,7 @@ from ..linalg.cholesky import factor
 from .maps import DrawnMap, on_host
 
 VALUES = 2**17  # kernel values that are computed at once, in cache
-VALUE_COPIES = 4  # float64 arrays that computing them holds at once
+VALUE_COPIES = 7  # float64 arrays that computing them holds at once, and some to spare
 LANDMARK_COPIES = 4  # float64 arrays of them that drawing holds at once
 DOUBLE = 2.0**-52
 
@@ -174,9 +174,8 @@ def draw_landmarks(X, n_components, kernel, gamma, degree, rng, dtype=None):
     n, m, dtype = X.shape[0], n_components, dtype or X.dtype
     if m > n:
         raise ValueError(
-            f"approximation='nystrom' draws n_components={m:,} different rows of X, "
-            f"which has n_samples = {n}: lower n_components or use "
-            "approximation='random'."
+            f"approximation='nystrom' draws n_components={m:,} different rows of X "
+            f"(n_samples = {n}): lower n_components or use approximation='random'."
         )
     rows = np.sort(rng.choice(n, m, replace=False, shuffle=False))
     kind = on_host(dtype)
