@@ -1,4 +1,4 @@
-"""Logistic regression, and ridge regression on codes, on random features."""
+"""Logistic regression, and ridge regression on codes, on features of a kernel."""
 
 import math
 
@@ -21,13 +21,13 @@ def _has_probabilities(estimator):
 
 
 class RandomFeaturesClassifier(OnFeatures, LogisticBase, RidgeBase):
-    r"""Logistic regression, or ridge regression on codes, on random features.
+    r"""Logistic regression, or ridge regression on codes, on features of a kernel.
 
     .. math:: \min_{W, b} \; C \sum_i s_i \, \ell(W \varphi(x_i) + b, y_i)
               + \tfrac12 \|W\|^2
 
-    with the features of `RandomFeatures`, stored where memory allows, else generated
-    in every pass, as in `RandomFeaturesRegressor`.
+    with the random or Nyström features of `RandomFeatures`, stored where memory allows,
+    else generated in every pass, as in `RandomFeaturesRegressor`.
 
     Parameters
     ----------
