@@ -38,7 +38,8 @@ from sklearn.pipeline import make_pipeline
 from promise_learn import RandomFeaturesClassifier, RandomFeaturesRegressor
 
 SETS = ("cadata", "uci_kin40k.csv", "SUSY_30k", "pmlb_574_house_16H.tsv")
-COMPONENTS = (1_000, 4_000)
+WIDTH = 4_000
+COMPONENTS = (1_000, WIDTH)
 ALPHA, TEST = 0.1, 0.2
 CUT = 10_000
 GAMMAS, ALPHAS = (0.25, 1.0, 4.0), (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # gamma times columns
@@ -74,7 +75,7 @@ def root_mean_square(model, X, y):
     return float(np.sqrt(np.mean((model.predict(X) - y) ** 2)))
 
 
-def regressor(kind, gamma, alpha, seed, cache=None, width=max(COMPONENTS)):
+def regressor(kind, gamma, alpha, seed, cache=None, width=WIDTH):
     """Kernel ridge, or random features of a projection, or Nyström features."""
     if kind == "kernel ridge":
         return KernelRidge(kernel="rbf", gamma=gamma, alpha=alpha)
@@ -122,7 +123,7 @@ def floor(name, seed):
     data = X, y, X_test, y_test = split(name, seed, CUT)
     n = len(y)
     K, K_test = (rbf_kernel(Z, X) for Z in (X, X_test))
-    values, V = eigh(K, subset_by_index=[n - max(COMPONENTS), n - 1], overwrite_a=True)
+    values, V = eigh(K, subset_by_index=[n - WIDTH, n - 1], overwrite_a=True)
     along = V.T @ y
     for alpha in ALPHAS:
         exact, seconds = fitted("kernel ridge", 1.0, alpha, seed, data)

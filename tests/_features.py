@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import sparse
+from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
 from promise_learn import RandomFeatures
 from promise_learn.design.memory import working_bytes
@@ -46,3 +47,17 @@ def features_of(X, **settings):
     """What the estimators see: float32 features, in float64."""
     X = np.asarray(X.toarray() if sparse.issparse(X) else X, np.float32)
     return RandomFeatures(**MAP | settings).fit_transform(X).astype(float)
+
+
+def kernel_matrix(X, kernel, gamma=None, degree=1, **_):
+    """The kernels in closed form."""
+    if kernel == "rbf":
+        return rbf_kernel(X, gamma=gamma)
+    if kernel == "laplacian":
+        return laplacian_kernel(X, gamma=gamma)
+    norms = np.linalg.norm(X, axis=1)
+    theta = np.arccos(np.clip(X @ X.T / np.outer(norms, norms), -1, 1))
+    if degree == 0:
+        return 1 - theta / np.pi
+    angles = np.sin(theta) + (np.pi - theta) * np.cos(theta)
+    return np.outer(norms, norms) * angles / np.pi

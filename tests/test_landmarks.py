@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pytest
 from _cases import SPARSE, store
+from _features import kernel_matrix
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.kernel_approximation import Nystroem
@@ -21,7 +22,6 @@ from promise_learn import (
 from promise_learn._arrays import as_numpy
 from promise_learn.design import FeatureRows, draw_landmarks
 from promise_learn.design.memory import working_bytes
-from test_maps import kernel_matrix
 
 N, D, M = 200, 5, 40
 KERNELS = {
@@ -177,6 +177,8 @@ def test_a_pass_costs_the_kernel_values_and_the_product_with_their_weights():
     A = sparse.csr_array(X * (np.arange(50) % 5 == 0))
     sparser, denser = (FeatureRows(B, drawn).pass_cost for B in (A, X))
     assert sparser < denser
+    drawn = draw_landmarks(X, M, "laplacian", 0.1, 1, np.random.default_rng(0))
+    assert FeatureRows(A, drawn).pass_cost == FeatureRows(X, drawn).pass_cost
 
 
 # ------------------------------------------------------------------ estimators

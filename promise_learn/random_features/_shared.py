@@ -45,7 +45,9 @@ def check_kernel(estimator):
         return
     for name, values in (("projection", projections), ("scale", ("kernel",))):
         if getattr(estimator, name) not in values:
-            raise InvalidParameterError(f"{given} takes {name}={values[0]!r} only: {why}")
+            raise InvalidParameterError(
+                f"{given} takes {name}={values[0]!r} only: {why}"
+            )
 
 
 def kind_of(estimator, n_columns):
