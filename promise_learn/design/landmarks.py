@@ -182,20 +182,17 @@ def draw_landmarks(X, n_components, kernel, gamma, degree, rng, dtype=None):
             f"(n_samples = {n}): lower n_components or use approximation='random'."
         )
     rows = np.sort(rng.choice(n, m, replace=False, shuffle=False))
-    kind = on_host(dtype)
     # as the map will see rows of X: in the type of the features
-    Z = as_numpy(dense(take(X, rows))).astype(kind).astype(float)
+    Z = as_numpy(dense(take(X, rows))).astype(on_host(dtype)).astype(float)
     origin = np.zeros(X.shape[1]) if kernel == "arccos" else Z.mean(axis=0)
-    Z -= origin
-    shape = (kernel, float(gamma), degree, m)
-    host = NystromMap(*shape, origin, np.ascontiguousarray(Z.T), row_squares(Z))
-    Z += origin
-    weights = _weights(host, Z, kind)
-    anchor = X.data if is_sparse(X) else X
-    double = namespace(X).float64
-    parts = (host.origin, host.landmarks, host.squares)
-    parts = [like(part, anchor, double) for part in parts]
-    return NystromMap(*shape, *parts, like(weights, anchor, dtype))
+    near = np.ascontiguousarray((Z - origin).T)
+    squares = np.einsum("jk,jk->k", near, near)
+    host = NystromMap(kernel, float(gamma), degree, m, origin, near, squares)
+    weights = _weights(host, Z, on_host(dtype))
+    anchor, double = X.data if is_sparse(X) else X, namespace(X).float64
+    names = ("origin", "landmarks", "squares")
+    moved = {name: like(getattr(host, name), anchor, double) for name in names}
+    return replace(host, weights=like(weights, anchor, dtype), **moved)
 
 
 def _weights(host, Z, dtype):
