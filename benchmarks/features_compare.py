@@ -3,11 +3,12 @@
     python benchmarks/features_compare.py [--tasks pipelines,kernel,floor,digits]
 
 ``pipelines``: make_pipeline(RBFSampler or Nystroem, Ridge) against
-RandomFeaturesRegressor with as many features, on standardised columns and targets;
-``kernel``: KernelRidge on 10,000 rows, with the gamma and alpha that are best on a
-fifth of them held out, against 4,000 features with the same two and with their own
-choice by the same rule; ``floor``: KernelRidge against itself on as many eigenvectors
-of its kernel matrix, the nearest one of that rank; ``digits``:
+RandomFeaturesRegressor with as many features of either approximation, on standardised
+columns and targets; ``kernel``: KernelRidge on 10,000 rows, with the gamma and alpha
+that are best on a fifth of them held out, against 4,000 features of every kind with the
+same two and with their own choice by the same rule; ``floor``: KernelRidge of fixed
+penalties against itself on 4,000 eigenvectors of its kernel matrix, the nearest one of
+that rank, and against as many features; ``digits``:
 RandomFeaturesClassifier with 10,000 features on mnist, pixels in [0, 1]. A case runs in
 a process of its own, after a small fit that loads code; libraries take turns, seeds
 change with the round, and medians count. Peak memory is what the process takes beyond
@@ -37,12 +38,15 @@ from sklearn.pipeline import make_pipeline
 from promise_learn import RandomFeaturesClassifier, RandomFeaturesRegressor
 
 SETS = ("cadata", "uci_kin40k.csv", "SUSY_30k", "pmlb_574_house_16H.tsv")
-COMPONENTS = (1_000, 4_000)
+WIDTH = 4_000
+COMPONENTS = (1_000, WIDTH)
 ALPHA, TEST = 0.1, 0.2
 CUT = 10_000
 GAMMAS, ALPHAS = (0.25, 1.0, 4.0), (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # gamma times columns
 DIGITS = {"squared_error": 10.0, "log_loss": 10.0}  # C by loss
 PIXEL_GAMMA = 0.02
+KINDS = ("gaussian", "orthogonal", "nystrom")
+OURS = {"promise_learn": "auto", "ours, nystrom": "nystrom"}
 
 
 def split(name, seed, rows=None):
@@ -59,10 +63,8 @@ def split(name, seed, rows=None):
 def estimator(kind, width, seed, n_columns):
     """Regressor of a kind, all with the same kernel and penalty."""
     gamma = 1.0 / n_columns
-    if kind == "promise_learn":
-        return RandomFeaturesRegressor(
-            width, gamma=gamma, alpha=ALPHA, random_state=seed
-        )
+    if kind in OURS:
+        return regressor(OURS[kind], gamma, ALPHA, seed, width=width)
     sampler = RBFSampler if kind == "RBFSampler" else Nystroem
     features = sampler(gamma=gamma, n_components=width, random_state=seed)
     return make_pipeline(features, Ridge(alpha=ALPHA))
@@ -73,14 +75,13 @@ def root_mean_square(model, X, y):
     return float(np.sqrt(np.mean((model.predict(X) - y) ** 2)))
 
 
-def regressor(kind, gamma, alpha, seed, cache=None):
-    """Kernel ridge, or features with the given projection."""
+def regressor(kind, gamma, alpha, seed, cache=None, width=WIDTH):
+    """Kernel ridge, or random features of a projection, or Nyström features."""
     if kind == "kernel ridge":
         return KernelRidge(kernel="rbf", gamma=gamma, alpha=alpha)
-    settings = {"projection": kind, "random_state": seed, "cache": cache}
-    return RandomFeaturesRegressor(
-        max(COMPONENTS), gamma=gamma, alpha=alpha, **settings
-    )
+    name = "approximation" if kind == "nystrom" else "projection"
+    settings = {name: kind, "random_state": seed, "cache": cache}
+    return RandomFeaturesRegressor(width, gamma=gamma, alpha=alpha, **settings)
 
 
 def validated(kind, X, y, seed):
@@ -95,45 +96,57 @@ def validated(kind, X, y, seed):
         return min(pairs, key=error)
 
 
+def report(name, kind, gamma, alpha, error, exact, seconds):
+    """Print a test error and its ratio to that of kernel ridge."""
+    print(
+        f"{name:24s}{kind:18s} gamma {gamma:5.2f} / columns  alpha {alpha:6.3f}"
+        f"  error {error:.4f}  ratio {error / exact:.3f}  {seconds:6.1f} s",
+        flush=True,
+    )
+
+
+def fitted(kind, gamma, alpha, seed, data):
+    """Test error and seconds of one fit."""
+    X, y, X_test, y_test = data
+    start = time.perf_counter()
+    model = regressor(kind, gamma / X.shape[1], alpha, seed).fit(X, y)
+    seconds = time.perf_counter() - start
+    return root_mean_square(model, X_test, y_test), seconds
+
+
 def floor(name, seed):
     """Print test errors of kernel ridge on the leading eigenvectors of its matrix.
 
     Whatever the features, their Gram matrix has no more rank than they are many; these
     vectors give the one that is nearest to the kernel matrix.
     """
-    X, y, X_test, y_test = split(name, seed, CUT)
-    width, n = max(COMPONENTS), len(y)
+    data = X, y, X_test, y_test = split(name, seed, CUT)
+    n = len(y)
     K, K_test = (rbf_kernel(Z, X) for Z in (X, X_test))
-    whole = {a: KernelRidge(kernel="precomputed", alpha=a).fit(K, y) for a in ALPHAS}
-    values, V = eigh(K, subset_by_index=[n - width, n - 1], overwrite_a=True)
+    values, V = eigh(K, subset_by_index=[n - WIDTH, n - 1], overwrite_a=True)
     along = V.T @ y
     for alpha in ALPHAS:
-        kernel = root_mean_square(whole[alpha], K_test, y_test)
-        error = K_test @ (V @ (along / (values + alpha))) - y_test
-        leading = float(np.sqrt(np.mean(error**2)))
-        print(
-            f"{name:24s}{width:5d} eigenvectors  gamma 1 / columns  "
-            f"alpha {alpha:6.3f}  error {leading:.4f}  ratio {leading / kernel:.3f}",
-            flush=True,
-        )
+        exact, seconds = fitted("kernel ridge", 1.0, alpha, seed, data)
+        report(name, "kernel ridge", 1.0, alpha, exact, exact, seconds)
+        off = K_test @ (V @ (along / (values + alpha))) - y_test
+        error = float(np.sqrt(np.mean(off**2)))
+        report(name, "eigenvectors", 1.0, alpha, error, exact, np.nan)
+        for kind in KINDS[1:]:
+            error, seconds = fitted(kind, 1.0, alpha, seed, data)
+            report(name, kind, 1.0, alpha, error, exact, seconds)
 
 
 def exact(name, seed):
     """Print test errors of kernel ridge and of features, and their ratio."""
-    X, y, X_test, y_test = split(name, seed, CUT)
-    best, errors = validated("kernel ridge", X, y, seed), []
+    data = X, y, _, _ = split(name, seed, CUT)
+    best, first = validated("kernel ridge", X, y, seed), None
     choices = [("kernel ridge", best)]
-    for kind in ("gaussian", "orthogonal"):
+    for kind in KINDS:
         choices += [(kind, best), (kind, validated(kind, X, y, seed))]
     for kind, (gamma, alpha) in choices:
-        model = regressor(kind, gamma / X.shape[1], alpha, seed).fit(X, y)
-        error = root_mean_square(model, X_test, y_test)
-        errors.append(error)
-        print(
-            f"{name:24s}{kind:13s} gamma {gamma:5.2f} / columns  alpha {alpha:6.3f}"
-            f"  error {error:.4f}  ratio {error / errors[0]:.3f}",
-            flush=True,
-        )
+        error, seconds = fitted(kind, gamma, alpha, seed, data)
+        first = first or error
+        report(name, kind, gamma, alpha, error, first, seconds)
 
 
 def regress(kind, name, width, seed):
@@ -221,18 +234,18 @@ def main(arguments=None):
         print(json.dumps((digits if task == "digits" else regress)(*given)))
         return
     print(machine(), "\n")
-    tasks = options.tasks.split(",")
+    tasks, names = options.tasks.split(","), options.sets.split(",")
     if "pipelines" in tasks:
-        kinds = ("promise_learn", "RBFSampler", "Nystroem")
-        for name in options.sets.split(","):
+        kinds = (*OURS, "RBFSampler", "Nystroem")
+        for name in names:
             for width in map(int, options.components.split(",")):
                 compare(name, width, kinds, options.rounds)
     if "kernel" in tasks:
-        for name in SETS[:2]:
+        for name in names[:2]:
             for seed in range(options.rounds):
                 exact(name, seed)
     if "floor" in tasks:
-        for name in SETS[:2]:
+        for name in names[:2]:
             floor(name, 0)
     if "digits" in tasks:
         for loss in options.losses.split(","):

@@ -179,6 +179,13 @@ def column_squares(A):
     return namespace(A).sum(squares, axis=0)
 
 
+def row_squares(A):
+    """Diagonal of AA', shape (b,)."""
+    if not is_sparse(A):
+        return namespace(A).sum(A * A, axis=1)
+    return namespace(A).asarray(A.multiply(A).sum(axis=1)).reshape(-1)
+
+
 def cast(A, dtype):
     """Array or row block with values of the given dtype (itself when they have it)."""
     if A.dtype == dtype:

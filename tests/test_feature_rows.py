@@ -8,7 +8,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 from promise_learn._arrays import as_numpy
-from promise_learn.design import Design, FeatureRows, draw_map, features, wide_gram
+from promise_learn.design import (
+    Design,
+    FeatureRows,
+    draw_landmarks,
+    draw_map,
+    features,
+    wide_gram,
+)
 from promise_learn.design.compiled import DenseRows
 from promise_learn.design.rows import Rows
 from promise_learn.kernels import _threads
@@ -28,6 +35,8 @@ MAPS = pytest.mark.parametrize(
         ("rbf", "sorf"),
         ("laplacian", "gaussian"),
         ("arccos", "orthogonal"),
+        ("rbf", "nystrom"),
+        ("laplacian", "nystrom"),
     ],
     ids="-".join,
 )
@@ -54,6 +63,8 @@ def small_blocks(monkeypatch):
 def drawn(X, kind=("rbf", "gaussian"), m=M, dtype=None):
     kernel, projection = kind
     rng = np.random.default_rng(5)
+    if projection == "nystrom":
+        return draw_landmarks(X, m, kernel, 0.01, 1, rng, dtype)
     return draw_map(X, m, kernel, 0.01, 1, projection, "kernel", rng, dtype)
 
 

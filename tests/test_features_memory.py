@@ -13,8 +13,16 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from promise_learn import RandomFeaturesClassifier, RandomFeaturesRegressor
-from promise_learn.design import compiled, draw_map, features, wide_gram
+from promise_learn.design import (
+    compiled,
+    draw_landmarks,
+    draw_map,
+    features,
+    wide_gram,
+)
+from promise_learn.design.landmarks import landmark_bytes, value_bytes
 from promise_learn.design.maps import map_bytes
+from promise_learn.design.memory import working_bytes
 from promise_learn.kernels import _threads
 
 # ------------------------------------------------------------------ memory
@@ -42,12 +50,21 @@ def test_memory_too_small_for_any_fit(make, storage, monkeypatch):
     assert not model.stored_
 
 
-@pytest.mark.parametrize("projection", ["gaussian", "orthogonal", "sorf"])
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"projection": "gaussian"},
+        {"projection": "orthogonal"},
+        {"projection": "sorf"},
+        {"approximation": "nystrom"},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("make", [RandomFeaturesRegressor, RandomFeaturesClassifier])
-def test_the_estimate_is_made_before_the_map_is_drawn(make, projection, monkeypatch):
+def test_the_estimate_is_made_before_the_map_is_drawn(make, choice):
     """Weights alone would take a hundred times the memory that is allowed."""
     X, Y, _ = data(30)
-    model = make(10**7, gamma=0.1, projection=projection, memory=1e7)
+    model = make(10**7, gamma=0.1, memory=1e7, **choice)
     tracemalloc.start()
     with pytest.raises(ValueError, match="lower n_components or set memory"):
         model.fit(X, Y[:, 0] > 0)
@@ -66,6 +83,36 @@ def test_the_estimate_bounds_the_draw(d, m, projection):
     tracemalloc.stop()
     bound = map_bytes(d, m, projection, 4)
     assert 0.1 * bound < top < bound
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("kernel", ["rbf", "laplacian", "arccos"])
+@pytest.mark.parametrize(("n", "d", "m"), [(1000, 10, 700), (400, 3000, 300)])
+def test_the_estimate_bounds_the_draw_of_landmarks(n, d, m, kernel, dtype):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d)).astype(dtype)
+    tracemalloc.start()
+    draw_landmarks(X, m, kernel, 1 / d, 1, rng, np.dtype("float32"))
+    top = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    bound = landmark_bytes(d, m, 4)
+    assert 0.2 * bound < top < bound
+
+
+@pytest.mark.parametrize("storage", ["C", "csr_array"])
+@pytest.mark.parametrize("kernel", ["rbf", "laplacian", "arccos"])
+@pytest.mark.parametrize(("d", "m"), [(10, 1500), (1000, 300)])
+def test_the_estimate_bounds_a_block_of_nystrom_features(d, m, kernel, storage):
+    X = np.random.default_rng(0).standard_normal((m, d))
+    drawn = draw_landmarks(X, m, kernel, 1 / d, 1, np.random.default_rng(0))
+    drawn, block = drawn.astype(np.dtype("float32")), features.block_rows(m, 4)
+    X, out = store(X[:block], storage), np.empty((block, m), np.float32)
+    tracemalloc.start()
+    drawn.apply(X, out)
+    top = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    bound = 4 * block * m + value_bytes(d, m)
+    assert 0.2 * bound < top < bound
 
 
 @pytest.mark.parametrize("name", ["direct", "newton-cholesky"])
@@ -236,5 +283,17 @@ def test_a_fit_takes_no_more_memory_than_it_may(task, storage):
     memory = 4 * n * 1000 / 5
     model = make(**MAP | {"n_components": 1000, "tol": 1e-3, "memory": memory})
     top = peak(model, store(X, storage), y)
+    assert not model.stored_
+    assert top < memory
+
+
+@pytest.mark.parametrize("storage", ["C", "csr_array"])
+@pytest.mark.parametrize("task", ["ridge", "multinomial"])
+def test_a_fit_of_nystrom_features_takes_no_more_memory_than_it_may(task, storage):
+    X, y, make = problem(task, 2500)
+    X, memory = store(X, storage), 1.1 * working_bytes(X, 600, "nystrom", 3)
+    settings = MAP | {"n_components": 600, "tol": 1e-3, "memory": memory}
+    model = make(**settings, approximation="nystrom")
+    top = peak(model, X, y)
     assert not model.stored_
     assert top < memory

@@ -6,12 +6,12 @@ import array_api_strict
 import numpy as np
 import pytest
 from _cases import DENSE, SPARSE, half_empty, store
+from _features import kernel_matrix
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.linalg import hadamard
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
 from promise_learn import RandomFeatures
 from promise_learn._arrays import as_numpy
@@ -40,20 +40,6 @@ CHOICES = [
 
 def data(n=10, d=12, seed=0):
     return np.random.default_rng(seed).standard_normal((n, d))
-
-
-def kernel_matrix(X, kernel, gamma=None, degree=1, **_):
-    """The kernels in closed form."""
-    if kernel == "rbf":
-        return rbf_kernel(X, gamma=gamma)
-    if kernel == "laplacian":
-        return laplacian_kernel(X, gamma=gamma)
-    norms = np.linalg.norm(X, axis=1)
-    theta = np.arccos(np.clip(X @ X.T / np.outer(norms, norms), -1, 1))
-    if degree == 0:
-        return 1 - theta / np.pi
-    angles = np.sin(theta) + (np.pi - theta) * np.cos(theta)
-    return np.outer(norms, norms) * angles / np.pi
 
 
 def features(X, m, seed=0, **settings):
@@ -342,6 +328,13 @@ def test_wrong_data_meet_errors_of_scikit_learn(storage):
         ({"kernel": "arccos", "gamma": 0.5}, "kernel='arccos' has no gamma"),
         ({"kernel": "laplacian", "projection": "sorf"}, "takes projection='gaussian'"),
         ({"kernel": "laplacian", "scale": "paper"}, "takes scale='kernel' only"),
+        ({"approximation": "exact"}, "'approximation' parameter .* among {'nystrom'"),
+        ({"approximation": "nystrom"}, r"draws n_components=1,000 .*n_samples = 10\)"),
+        ({"approximation": "nystrom", "scale": "paper"}, "takes scale='kernel' only"),
+        (
+            {"approximation": "nystrom", "projection": "gaussian"},
+            "approximation='nystrom' takes projection='auto' only",
+        ),
     ],
 )
 def test_wrong_parameters(settings, message):

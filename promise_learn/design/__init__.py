@@ -1,6 +1,6 @@
 """What X may be: dense or CSR, on any namespace, lazily centred and scaled.
 
-Or random features, stored or generated in every pass.
+Or features that approximate a kernel, stored or generated in every pass.
 """
 
 from .._lazy import getter
@@ -10,6 +10,7 @@ from .scaled import Design
 _HOME = {
     "FeatureRows": "features",
     "design_rows": "memory",
+    "draw_landmarks": "landmarks",
     "draw_map": "maps",
     "features_budget": "memory",
 }

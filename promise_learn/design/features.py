@@ -1,4 +1,4 @@
-"""Random features of X that are never stored: every pass generates them again.
+"""Features of X that are never stored: every pass generates them again.
 
 The verbs are those of `Rows`. A pass takes blocks of rows in threads; a thread has one
 buffer for its blocks, and BLAS runs in one thread inside it. Features are generated and
@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from .. import kernels
-from .._arrays import cast, column, is_numpy, is_sparse, read_only, take
+from .._arrays import cast, column, is_numpy, is_sparse, read_only, take, zeros
 from ..kernels import _threads
 from . import rates
 from .compiled import DenseRows
@@ -19,6 +19,7 @@ from .wide_gram import wide_gram
 
 BUFFER_BYTES = 2**22
 LEAST_BLOCK, LARGEST_BLOCK = 16, 256
+DEVICE_BLOCK = 2**22  # features that are generated at once where all are stored
 PARTS = 16
 FACTOR_BYTES = 6  # an entry of the Gram matrix in single precision, sample, buffers
 DOUBLE_BYTES = 16  # an entry of one in double precision, and of its factor
@@ -26,13 +27,13 @@ SHARE = 0.25  # of the budget, that the features of a row sample may take
 
 
 class FeatureRows(Rows):
-    """Random features of the rows of X.
+    """Random or Nyström features of the rows of X.
 
     Parameters
     ----------
     X : array (n, d) or CSR matrix
         May be mapped from a file: every pass reads it once, in order.
-    feature_map : FeatureMap
+    feature_map : FeatureMap or NystromMap
     budget : float, default=0
         Bytes that a solver may take, for a factor or the features of a row sample.
     picked : array (n_picked,) of int, optional
@@ -88,9 +89,8 @@ class FeatureRows(Rows):
     @property
     def pass_cost(self):
         """Time of a pass, in reads of stored features."""
-        flops = self.map.flops
-        if is_sparse(self.X):
-            flops = 2.0 * self.X.nnz / self.X.shape[0]
+        n, d = self.X.shape
+        flops = self.map.flops(self.X.nnz / n if is_sparse(self.X) else d)
         return (rates.FEATURE + flops / rates.PROJECTION) * rates.DENSE_PASS / 4
 
     def _generate(self, lo, hi, out=None):
@@ -260,7 +260,7 @@ class FeatureRows(Rows):
 
     def columns(self, lo, hi):
         """Features lo:hi of all rows."""
-        if self.map.signs is None:
+        if self.map.separable:
             narrow = self.map.part(lo, hi)
             return FeatureRows(self.X, narrow, self.budget, self.picked).features()
         parts = [self.xp.asarray(Z[:, lo:hi], copy=True) for Z, _, _ in self._blocks()]
@@ -279,7 +279,7 @@ class FeatureRows(Rows):
     def features(self):
         """Features of all rows, (n, m)."""
         if not is_numpy(self.X):
-            return self.map.apply(self._inputs(slice(None)))
+            return self._features_by_arrays()
         out = np.empty(self.shape, self.map.dtype)
 
         def part(k, first, last):
@@ -288,6 +288,16 @@ class FeatureRows(Rows):
                 self._generate(lo, hi, out[lo:hi])
 
         _threads.run(part, self._parts(), blas=True)
+        return out
+
+    def _features_by_arrays(self):
+        """As `features`, in blocks that a device is busy with for a while."""
+        n, m = self.shape
+        out = zeros((n, m), self.X, self.map.dtype)
+        step = max(LARGEST_BLOCK, DEVICE_BLOCK // m)
+        for lo in range(0, n, step):
+            hi = min(n, lo + step)
+            out[lo:hi, ...] = self._generate(lo, hi)
         return out
 
     def store(self):

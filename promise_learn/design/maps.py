@@ -21,8 +21,22 @@ DRAW_ENTRIES = 2**20
 DRAW_COPIES = 7  # float64 arrays that drawing holds at once beside the map
 
 
+class DrawnMap:
+    """What every feature map knows of itself."""
+
+    @property
+    def dtype(self):
+        """Type of the features."""
+        return self.drawn.dtype
+
+    @property
+    def itemsize(self):
+        """Bytes of a feature."""
+        return namespace(self.drawn).finfo(self.dtype).bits // 8
+
+
 @dataclass(frozen=True, eq=False)
-class FeatureMap:
+class FeatureMap(DrawnMap):
     """Feature map that has been drawn.
 
     Attributes
@@ -57,14 +71,9 @@ class FeatureMap:
         return self.weights if self.signs is None else self.signs
 
     @property
-    def dtype(self):
-        """Type of the features."""
-        return self.drawn.dtype
-
-    @property
-    def itemsize(self):
-        """Bytes of a feature."""
-        return namespace(self.drawn).finfo(self.dtype).bits // 8
+    def separable(self):
+        """Whether some features can be generated without the others."""
+        return self.signs is None
 
     def astype(self, dtype):
         """Return the same map for features of another type."""
@@ -73,11 +82,10 @@ class FeatureMap:
         changed = {k: cast(v, dtype) for k, v in kept.items() if v is not None}
         return self if dtype == self.dtype else replace(self, **changed)
 
-    @property
-    def flops(self):
-        """Floating-point operations of the projection of a dense row, a feature."""
+    def flops(self, entries):
+        """Floating-point operations a feature of a row with so many entries."""
         if self.signs is None:
-            return 2.0 * self.weights.shape[0]
+            return 2.0 * entries
         order = self.signs.shape[2]
         return 3.0 * (1 + math.log2(order))
 
@@ -207,8 +215,7 @@ def draw_map(
         norms = factor * np.sqrt(rng.chisquare(order, m)) / order**1.5
         norms = like(norms, anchor, dtype)
     else:
-        host = np.float32 if "float32" in str(dtype) else np.float64
-        weights = _weights(d, m, kernel, projection, factor, host, rng)
+        weights = _weights(d, m, kernel, projection, factor, on_host(dtype), rng)
         weights = like(weights, anchor, dtype)
     if function == "cosine":
         offset = like(rng.uniform(0, 1, m), anchor, dtype)
@@ -235,6 +242,11 @@ def _orthogonal(d, m, factor, dtype, rng):
         Q, R = np.linalg.qr(rng.standard_normal((d, hi - lo)))
         weights[:, lo:hi] = Q * (np.sign(np.diagonal(R)) * norms[lo:hi])
     return weights
+
+
+def on_host(dtype):
+    """NumPy's type of the same width as the floating type of any namespace."""
+    return np.float32 if "float32" in str(dtype) else np.float64
 
 
 def padded(d):

@@ -1,9 +1,10 @@
-"""How much memory random features may take, whether they are stored, what is kept."""
+"""How much memory features may take, whether they are stored, what is kept."""
 
 from .._arrays import device, is_cupy, is_numpy, is_sparse
 from ..kernels import _threads
 from .compiled import DenseRows
 from .features import DOUBLE_BYTES, PARTS, FeatureRows, block_rows
+from .landmarks import landmark_bytes, value_bytes
 from .maps import map_bytes, padded
 
 SHARE = 1 / 10
@@ -14,8 +15,8 @@ SAMPLES = 0.7  # copies of stored rows that a fit holds, as a share of all; meas
 ITEMSIZE = 4  # of the estimators' features
 
 
-def features_budget(X, n_components, projection, n_columns, memory):
-    """Bytes that a fit on random features of X may take beside what any fit needs.
+def features_budget(X, n_components, kind, n_columns, memory):
+    """Bytes that a fit on features of X may take beside what any fit needs.
 
     To be asked before the features are drawn.
 
@@ -24,7 +25,8 @@ def features_budget(X, n_components, projection, n_columns, memory):
     X : array (n, d) or CSR matrix
     n_components : int
         m.
-    projection : {"gaussian", "orthogonal", "sorf"}
+    kind : {"gaussian", "orthogonal", "sorf", "nystrom"}
+        Projection of random features, or Nyström features.
     n_columns : int
         Targets or classes.
     memory : float or "auto"
@@ -40,7 +42,7 @@ def features_budget(X, n_components, projection, n_columns, memory):
         Where not even a fit with generated features would fit.
     """
     budget = SHARE * available(X) if isinstance(memory, str) else float(memory)
-    least = working_bytes(X, n_components, projection, n_columns)
+    least = working_bytes(X, n_components, kind, n_columns)
     if least > budget:
         raise ValueError(
             f"A fit of n_components={n_components:,} features to {X.shape[0]:,} rows "
@@ -52,12 +54,12 @@ def features_budget(X, n_components, projection, n_columns, memory):
 
 
 def design_rows(X, feature_map, budget, cache=None):
-    """Storage of random features: in memory where they fit, else generated every pass.
+    """Storage of features: in memory where they fit, else generated every pass.
 
     Parameters
     ----------
     X : array (n, d) or CSR matrix
-    feature_map : FeatureMap
+    feature_map : FeatureMap or NystromMap
     budget : float
         Of `features_budget`.
     cache : joblib.Memory, optional
@@ -75,16 +77,21 @@ def design_rows(X, feature_map, budget, cache=None):
     return StoredFeatures(rows, cache) if stored else CachedFeatures(rows, cache)
 
 
-def working_bytes(X, n_components, projection, n_columns):
+def working_bytes(X, n_components, kind, n_columns):
     """Bytes of a fit that generates its features: map, buffers, sums and vectors."""
     (n, d), m = X.shape, n_components
     # of the machine, not of the limit now: samples, and so results, follow the budget
-    threads, width = min(PARTS, _threads.cores()), m
-    if projection == "sorf" or not is_sparse(X):
-        width += d if projection != "sorf" else 2 * padded(d)
-    buffers = ITEMSIZE * threads * block_rows(m, ITEMSIZE) * width
+    threads, width, values = min(PARTS, _threads.cores()), m, 0
+    if kind == "nystrom":
+        width, values = 2 * m + d, value_bytes(d, m)
+    elif kind == "sorf" or not is_sparse(X):
+        width += d if kind != "sorf" else 2 * padded(d)
+    buffers = threads * (ITEMSIZE * block_rows(m, ITEMSIZE) * width + values)
     vectors = VECTORS * m + MARGINS * n + PARTS * m
-    drawn = map_bytes(d, m, projection, ITEMSIZE)
+    if kind == "nystrom":
+        drawn = landmark_bytes(d, m, ITEMSIZE)
+    else:
+        drawn = map_bytes(d, m, kind, ITEMSIZE)
     return drawn + buffers + 8 * vectors * n_columns
 
 

@@ -1,4 +1,4 @@
-"""Random features: a transformer, and the estimators that never need to store them."""
+"""Features of a kernel: a transformer, and estimators that need not store them."""
 
 from ._classifier import RandomFeaturesClassifier
 from ._regressor import RandomFeaturesRegressor

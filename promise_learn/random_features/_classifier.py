@@ -1,4 +1,4 @@
-"""Logistic regression, and ridge regression on codes, on random features."""
+"""Logistic regression, and ridge regression on codes, on features of a kernel."""
 
 import math
 
@@ -21,19 +21,19 @@ def _has_probabilities(estimator):
 
 
 class RandomFeaturesClassifier(OnFeatures, LogisticBase, RidgeBase):
-    r"""Logistic regression, or ridge regression on codes, on random features.
+    r"""Logistic regression, or ridge regression on codes, on features of a kernel.
 
     .. math:: \min_{W, b} \; C \sum_i s_i \, \ell(W \varphi(x_i) + b, y_i)
               + \tfrac12 \|W\|^2
 
-    with the features of `RandomFeatures`, stored where memory allows, else generated
-    in every pass, as in `RandomFeaturesRegressor`.
+    with the random or Nyström features of `RandomFeatures`, stored where memory allows,
+    else generated in every pass, as in `RandomFeaturesRegressor`.
 
     Parameters
     ----------
     n_components : int, default=1000
         Number of features, m.
-    kernel, gamma, degree, projection, scale
+    approximation, kernel, gamma, degree, projection, scale
         As in `RandomFeatures`.
     loss : {"log_loss", "squared_error"}, default="log_loss"
         The log loss (cross entropy of the softmax for more than two classes), or half
@@ -89,6 +89,7 @@ class RandomFeaturesClassifier(OnFeatures, LogisticBase, RidgeBase):
         self,
         n_components=1000,
         *,
+        approximation="random",
         kernel="rbf",
         gamma="scale",
         degree=1,
@@ -109,6 +110,7 @@ class RandomFeaturesClassifier(OnFeatures, LogisticBase, RidgeBase):
         verbose=0,
     ):
         self.n_components = n_components
+        self.approximation = approximation
         self.kernel = kernel
         self.gamma = gamma
         self.degree = degree

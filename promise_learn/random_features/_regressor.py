@@ -1,4 +1,4 @@
-"""Ridge regression on random features."""
+"""Ridge regression on random or Nyström features."""
 
 import numpy as np
 from sklearn.base import MultiOutputMixin
@@ -14,20 +14,21 @@ from ._shared import FEATURES, MEMORY, OnFeatures, check_kernel
 class RandomFeaturesRegressor(
     MultiOutputMixin, LinearPrediction, OnFeatures, RidgeBase
 ):
-    r"""Ridge regression on random features, which need not fit into memory.
+    r"""Ridge regression on features of a kernel, which need not fit into memory.
 
     .. math:: \min_{w, b} \; \sum_i s_i (y_i - \varphi(x_i) \cdot w - b)^2
               + \alpha \|w\|^2
 
-    with the features of `RandomFeatures`. They are stored where memory allows, else
-    generated a block of rows at a time in every pass over the data; X may be a memory
-    map. Features are float32 whatever the type of X; sums are float64.
+    with the random or Nyström features of `RandomFeatures`. They are stored where
+    memory allows, else generated a block of rows at a time in every pass over the data;
+    X may be a memory map. Features are float32 whatever the type of X; sums are
+    float64.
 
     Parameters
     ----------
     n_components : int, default=1000
         Number of features, m.
-    kernel, gamma, degree, projection, scale
+    approximation, kernel, gamma, degree, projection, scale
         As in `RandomFeatures`.
     alpha : float or array (n_targets,), default=1.0
         Penalty, one for all targets or one each; not negative.
@@ -79,6 +80,7 @@ class RandomFeaturesRegressor(
         self,
         n_components=1000,
         *,
+        approximation="random",
         kernel="rbf",
         gamma="scale",
         degree=1,
@@ -97,6 +99,7 @@ class RandomFeaturesRegressor(
         verbose=0,
     ):
         self.n_components = n_components
+        self.approximation = approximation
         self.kernel = kernel
         self.gamma = gamma
         self.degree = degree

@@ -1,4 +1,4 @@
-"""Parameters of random features, the map they draw, and what both estimators share."""
+"""Parameters of features, the map they draw, and what both estimators share."""
 
 import math
 
@@ -8,10 +8,11 @@ from sklearn.utils.validation import check_memory
 from .._arrays import is_sparse, namespace
 from .._base import generator
 from .._compat import InvalidParameterError, choice, instance, integer, none, real
-from ..design import design_rows, draw_map, features_budget
+from ..design import design_rows, draw_landmarks, draw_map, features_budget
 
 FEATURES = {
     "n_components": integer(1),
+    "approximation": choice("random", "nystrom"),
     "kernel": choice("rbf", "laplacian", "arccos"),
     "gamma": real(0, math.inf, "neither") | choice("scale"),
     "degree": integer(0, 1, "both"),
@@ -34,22 +35,25 @@ def check_kernel(estimator):
         raise InvalidParameterError(
             "kernel='arccos' has no gamma: leave gamma='scale' or use kernel='rbf'."
         )
-    if kernel != "laplacian":
-        return
-    if estimator.projection not in ("auto", "gaussian"):
-        name, value = "projection", "gaussian"
-    elif estimator.scale != "kernel":
-        name, value = "scale", "kernel"
+    if estimator.approximation == "nystrom":
+        given, projections = "approximation='nystrom'", ("auto",)
+        why = "its features are made of rows of X."
+    elif kernel == "laplacian":
+        given, projections = "kernel='laplacian'", ("gaussian", "auto")
+        why = "its weights are independent Cauchy numbers."
     else:
         return
-    raise InvalidParameterError(
-        f"kernel='laplacian' takes {name}={value!r} only: its weights are independent "
-        "Cauchy numbers."
-    )
+    for name, values in (("projection", projections), ("scale", ("kernel",))):
+        if getattr(estimator, name) not in values:
+            raise InvalidParameterError(
+                f"{given} takes {name}={values[0]!r} only: {why}"
+            )
 
 
-def projection_of(estimator, n_columns):
-    """Projection that an estimator's choice stands for where X has so many columns."""
+def kind_of(estimator, n_columns):
+    """Kind of features, with the projection of random ones, where X has n_columns."""
+    if estimator.approximation == "nystrom":
+        return "nystrom"
     if estimator.projection != "auto":
         return estimator.projection
     plain = estimator.kernel == "laplacian" or estimator.scale == "paper"
@@ -65,11 +69,12 @@ def draw(estimator, X, dtype):
         variance = _variance(X)
         gamma = 1.0 / (X.shape[1] * variance) if variance > 0 else 1.0
     rng = generator(estimator.random_state)
-    projection = projection_of(estimator, X.shape[1])
-    shape = (estimator.degree, projection, estimator.scale)
-    drawn = draw_map(
-        X, estimator.n_components, estimator.kernel, gamma, *shape, rng, dtype
-    )
+    shape = (estimator.n_components, estimator.kernel, gamma, estimator.degree)
+    kind = kind_of(estimator, X.shape[1])
+    if kind == "nystrom":
+        drawn = draw_landmarks(X, *shape, rng, dtype)
+    else:
+        drawn = draw_map(X, *shape, kind, estimator.scale, rng, dtype)
     return float(gamma), drawn
 
 
@@ -97,8 +102,7 @@ class OnFeatures:
 
         The Gram matrix of a loss whose curvature changes is not worth keeping.
         """
-        projection = projection_of(self, X.shape[1])
-        size = (self.n_components, projection, n_columns)
+        size = (self.n_components, kind_of(self, X.shape[1]), n_columns)
         budget = features_budget(X, *size, self.memory)
         drawn = (X.shape[1], *(getattr(self, name) for name in FEATURES))
         if not (self.warm_start and getattr(self, "_drawn", None) == drawn):

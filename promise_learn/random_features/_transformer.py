@@ -1,4 +1,4 @@
-"""Random features as a transformer."""
+"""Random and Nyström features as a transformer."""
 
 from sklearn.base import (
     BaseEstimator,
@@ -15,7 +15,9 @@ from ._shared import FEATURES, check_kernel, draw
 
 
 class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    r"""Random features whose inner products approximate a kernel.
+    r"""Random or Nyström features, whose inner products approximate a kernel.
+
+    Random features are a function of a projection,
 
     .. math:: \varphi(x) = c \, h(x W + b), \qquad
               \varphi(x) \cdot \varphi(x') \approx k(x, x')
@@ -28,13 +30,28 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
       and x': h is the step or the rectifier max(t, 0), W standard normal, no b,
       c = sqrt(2 / m).
 
-    The error of an inner product falls as 1 / sqrt(m). The same seed gives the same
-    features on every storage, type and device, up to rounding.
+    The error of an inner product falls as 1 / sqrt(m). Nyström features are the kernel
+    k(Z, x), with the same k, to m rows Z of X that are drawn without replacement:
+
+    .. math:: \varphi(x) = W^T k(Z, x), \qquad
+              W W^T = (K(Z, Z) + \delta I)^{-1}
+
+    They are exact on Z up to the jitter delta, which bounds rounding: of the mean
+    diagonal of K(Z, Z), sqrt(m) 1e-7 for float32 features and m^2 2e-16 for float64
+    (m 1.5e-8 for the arc-cosine kernel of degree 0, which rounds more). They take the
+    inverse of a Cholesky factor of order m, and 2 m operations a feature.
+
+    The same seed gives the same features on every storage, type and device, up to
+    rounding.
 
     Parameters
     ----------
     n_components : int, default=1000
-        Number of features, m.
+        Number of features, m; of Nyström features no more than X has rows.
+    approximation : {"random", "nystrom"}, default="random"
+        Random features do not look at the rows of X, are cheap, and may be any number.
+        Nyström features come closer with as many of them where the spectrum of the
+        kernel decays, which counts where the penalty is small.
     kernel : {"rbf", "laplacian", "arccos"}, default="rbf"
     gamma : float or "scale", default="scale"
         "scale" is 1 / (n_features * X.var()). The arc-cosine kernel has none.
@@ -45,16 +62,16 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         error; or products of random signs and Hadamard matrices (structured orthogonal
         random features), which cost log(n_features) a feature instead of n_features.
         "auto" is "orthogonal", but "gaussian" for the Laplacian kernel, for
-        ``scale="paper"`` and for more than 1,000 columns.
+        ``scale="paper"`` and for more than 1,000 columns. Nyström features have none.
     scale : {"kernel", "paper"}, default="kernel"
         "paper" divides W by sqrt(m), takes c = 1 for the arc-cosine kernel, and gamma =
-        0.5 for "scale", as the experiments of PROMISE do.
+        0.5 for "scale", as the experiments of PROMISE do; of random features alone.
     random_state : int, RandomState, Generator or None, default=None
 
     Attributes
     ----------
-    feature_map_ : FeatureMap
-        W, b and c, drawn.
+    feature_map_ : FeatureMap or NystromMap
+        W, b and c, or Z and W, drawn.
     gamma_ : float
         The gamma in use.
     n_features_in_ : int
@@ -62,10 +79,12 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     Raises
     ------
     ValueError
-        For parameters or data out of range, or that contradict each other.
+        For parameters or data out of range, or that contradict each other; for more
+        Nyström features than X has rows.
 
     References
     ----------
+    Williams and Seeger, Using the Nyström method to speed up kernel machines (2001);
     Rahimi and Recht, Random features for large-scale kernel machines (2007); Cho and
     Saul, Kernel methods for deep learning (2009); Yu et al., Orthogonal random features
     (2016).
@@ -85,6 +104,7 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self,
         n_components=1000,
         *,
+        approximation="random",
         kernel="rbf",
         gamma="scale",
         degree=1,
@@ -93,6 +113,7 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         random_state=None,
     ):
         self.n_components = n_components
+        self.approximation = approximation
         self.kernel = kernel
         self.gamma = gamma
         self.degree = degree
@@ -118,7 +139,7 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Parameters
         ----------
         X : array or CSR matrix (n_samples, n_features)
-            Gives the number of columns and the variance.
+            Gives the number of columns and the variance, and Nyström features rows.
         y : None
             Not used.
 

@@ -19,6 +19,10 @@ MAPS = [
     {"gamma": 0.2, "projection": "sorf"},
     {"kernel": "laplacian"},
     {"kernel": "arccos"},
+    {"approximation": "nystrom", "gamma": 2.0},
+    {"approximation": "nystrom", "kernel": "laplacian"},
+    {"approximation": "nystrom", "kernel": "arccos"},
+    {"approximation": "nystrom", "kernel": "arccos", "degree": 0},
 ]
 
 
