@@ -181,9 +181,10 @@ def column_squares(A):
 
 def row_squares(A):
     """Diagonal of AA', shape (b,)."""
-    if not is_sparse(A):
-        return namespace(A).sum(A * A, axis=1)
-    return namespace(A).asarray(A.multiply(A).sum(axis=1)).reshape(-1)
+    squares = entry_squares(A)
+    if is_sparse(A):
+        return namespace(A).asarray(squares.sum(axis=1)).reshape(-1)
+    return namespace(A).sum(squares, axis=1)
 
 
 def cast(A, dtype):
