@@ -1,3 +1,4 @@
+import tracemalloc
 from itertools import islice
 
 import numpy as np
@@ -371,6 +372,19 @@ def epochs_until(f, solver, level, seed):
         if step.value <= level:
             return epoch
     return np.inf
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_an_epoch_holds_few_vectors_of_the_rows(solver):
+    """Four copies in the order of visits; two points, table and slopes outside it."""
+    X = np.random.default_rng(0).standard_normal((100_000, 5))
+    f = objective(X, np.sign(X[:, 0] + X[:, 1]), Logistic(), 1e-3)
+    minimize(f, solver(), tol=1e-9, max_iter=1)
+    tracemalloc.start()
+    minimize(f, solver(), tol=1e-9, max_iter=3)
+    top = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert top < 9.5 * 8 * len(X)
 
 
 def test_diverging_steps_are_undone():
