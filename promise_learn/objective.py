@@ -257,6 +257,10 @@ class Expansion:
         """X' D X V for a block V (dim, k); the curvature bound if multinomial."""
         return self.objective.design.curved(self.row_curvature, V)
 
+    def sketched(self, V):
+        """`loss_product` of the test vectors of a sketch, which features may keep."""
+        return self.objective.design.sketched(self.row_curvature, V)
+
     def diagonal(self):
         """Diagonal of X' D X over all rows, shape (dim,)."""
         return self.objective.design.squares(self.row_curvature)

@@ -2,18 +2,24 @@
 
 import tracemalloc
 import warnings
+from functools import partial
 
 import joblib
 import numpy as np
 import pytest
 from _cases import store
-from _features import MAP, SAMPLING, data, room
+from _features import MAP, MAPS, SAMPLING, data, room
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from promise_learn import RandomFeaturesClassifier, RandomFeaturesRegressor
+from promise_learn import (
+    RandomFeatures,
+    RandomFeaturesClassifier,
+    RandomFeaturesRegressor,
+)
 from promise_learn.design import (
+    FeatureRows,
     compiled,
     draw_landmarks,
     draw_map,
@@ -23,7 +29,9 @@ from promise_learn.design import (
 from promise_learn.design.landmarks import landmark_bytes, value_bytes
 from promise_learn.design.maps import map_bytes
 from promise_learn.design.memory import working_bytes
+from promise_learn.design.rows import Rows
 from promise_learn.kernels import _threads
+from promise_learn.losses import SquaredError
 
 # ------------------------------------------------------------------ memory
 
@@ -233,6 +241,75 @@ def test_a_cache_serves_penalties_that_ask_for_samples_of_other_sizes(
     for alpha in (1e-2, 1e4):
         RandomFeaturesRegressor(**settings, alpha=alpha).fit(X, Y[:, 0])
     assert (grams[0] != grams[1]) == generated
+
+
+@pytest.fixture
+def test_vectors(monkeypatch):
+    """Numbers of test vectors of sketches whose products were formed."""
+    formed, original = [], Rows.sketched
+
+    def counted(self, d, V, offset):
+        formed.append(V.shape[1])
+        return original(self, d, V, offset)
+
+    monkeypatch.setattr(Rows, "sketched", counted)
+    return formed
+
+
+@pytest.mark.parametrize("solver", ["pcg", "nystrom-pcg", "newton-cg"])
+@pytest.mark.parametrize("generated", [False, True])
+@pytest.mark.parametrize("make", [RandomFeaturesRegressor, RandomFeaturesClassifier])
+def test_a_cache_serves_sketches_to_every_penalty(
+    make, generated, solver, test_vectors, tmp_path
+):
+    """A larger penalty needs no more test vectors, a smaller one only new ones."""
+    X, Y, s = data(4000)
+    settings = MAP | {"n_components": 140, "solver": solver, "tol": 1e-10}
+    settings |= {"preconditioner": "nystrom"} if solver != "nystrom-pcg" else {}
+    settings["memory"] = room(X, 140) if generated else "auto"
+    y, name, values = Y[:, 0], "alpha", (1.0, 0.01, 10.0)
+    if make is RandomFeaturesClassifier:
+        y, name, values = y > 0.2, "C", (1.0, 100.0, 0.1)
+        settings |= {"loss": "squared_error"}
+    formed = []
+    for value in values:
+        model = make(**settings, cache=str(tmp_path), **{name: value}).fit(X, y, s)
+        assert model.stored_ != generated
+        formed.append(sum(test_vectors))
+    assert 0 < formed[0] < formed[1] == formed[2] <= 140
+    test_vectors.clear()
+    first = make(**settings, cache=str(tmp_path / "new"), **{name: values[-1]})
+    assert_array_equal(model.coef_, first.fit(X, y, s).coef_)
+    assert sum(test_vectors) > 0
+    alone = make(**settings, **{name: values[-1]}).fit(X, y, s)
+    assert_allclose(model.coef_, alone.coef_, 0, 1e-4 * np.abs(alone.coef_).max())
+    test_vectors.clear()
+    make(**settings | {"random_state": 1}, cache=str(tmp_path)).fit(X, y, s)
+    assert sum(test_vectors) > 0
+
+
+@pytest.mark.parametrize("settings", MAPS, ids=str)
+def test_blocks_of_a_pass_share_buffers(settings, monkeypatch):
+    X, _, _ = data(4000)
+    drawn = RandomFeatures(60, random_state=0, **settings).fit(X).feature_map_
+    addresses, original = [], type(drawn).apply
+
+    def seen(self, X, *buffers):
+        addresses.append([b.ctypes.data for b in buffers if b is not None])
+        return original(self, X, *buffers)
+
+    monkeypatch.setattr(type(drawn), "apply", seen)
+    monkeypatch.setattr(features, "LARGEST_BLOCK", 64)
+    rows = FeatureRows(X, drawn, budget=1e9)
+    u, d = np.ones(60), np.ones(4000)
+    dot, curved = partial(rows.dot, u), partial(rows.curved, d, u, 0.0)
+    expand = partial(rows.expand, SquaredError(), u, 0.0, X[:, 0], d)
+    for verb in (dot, curved, expand):
+        addresses.clear()
+        verb()
+        assert len(addresses) > 3 * features.PARTS
+        assert all(addresses)
+        assert len(set(map(tuple, addresses))) <= features.PARTS
 
 
 # ------------------------------------------------------------------ threads

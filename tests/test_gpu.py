@@ -93,7 +93,8 @@ def options(name, dtype):
     solver, tol = SOLVERS[name](), 1e-10 if dtype == "float64" else 1e-5
     if "batch_size" in solver.get_params():
         solver.set_params(batch_size=16)
-        tol = 1e-2 if name == "sketchy-sgd" else 1e-4
+        if name != "progressive-lbfgs":  # whose batches grow to all rows
+            tol = 1e-2 if name == "sketchy-sgd" else 1e-4
     return {"solver": solver, "tol": tol}
 
 
@@ -193,7 +194,8 @@ def test_an_estimator_of_one_place_refuses_the_other():
 @pytest.mark.parametrize("storage", ["dense", "csr"])
 def test_values_that_are_not_finite_are_refused(storage):
     X, y, _ = data("ridge", storage)
-    X[0, 0] = np.inf
+    row, column = (numbers[0] for numbers in X.nonzero())
+    X[row, column] = np.inf
     with pytest.raises(ValueError, match="Input X contains NaN or infinity"):
         Ridge().fit(on_device(X), y)
 
@@ -207,9 +209,10 @@ def test_random_features(settings, dtype, storage):
     expected = model.fit_transform(X)
     features_on = model.fit_transform(on_device(X))
     assert_on_device(features_on, dtype)
-    assert_allclose(
-        features_on.get(), expected, 0, 1e-10 if dtype == "float64" else 1e-4
-    )
+    atol = 1e-10 if dtype == "float64" else 1e-4
+    if dtype == "float64" and settings.get("degree") == 0:
+        atol = 1e-6  # the angle of a row to itself is the root of a rounding error
+    assert_allclose(features_on.get(), expected, 0, atol)
 
 
 @pytest.mark.parametrize("task", ["ridge", "targets", "binary", "multinomial"])

@@ -1,8 +1,8 @@
 """Features of X that are never stored: every pass generates them again.
 
-The verbs are those of `Rows`. A pass takes blocks of rows in threads; a thread has one
-buffer for its blocks, and BLAS runs in one thread inside it. Features are generated and
-multiplied in the type of the map, and sums over blocks are float64.
+The verbs are those of `Rows`. A pass takes blocks of rows in threads; the blocks of a
+thread share their buffers, and BLAS runs in one thread inside it. Features are
+generated and multiplied in the type of the map, and sums over blocks are float64.
 """
 
 from itertools import pairwise
@@ -93,9 +93,10 @@ class FeatureRows(Rows):
         flops = self.map.flops(self.X.nnz / n if is_sparse(self.X) else d)
         return (rates.FEATURE + flops / rates.PROJECTION) * rates.DENSE_PASS / 4
 
-    def _generate(self, lo, hi, out=None):
-        """Features of consecutive rows."""
-        return self.map.apply(self._inputs(slice(lo, hi)), out)
+    def _generate(self, lo, hi, out=None, *scratch):
+        """Features of consecutive rows, in the arrays given."""
+        out = None if out is None else out[: hi - lo]
+        return self.map.apply(self._inputs(slice(lo, hi)), out, *scratch)
 
     def _inputs(self, rows):
         """Rows of X that the features of the given rows are made of."""
@@ -133,10 +134,10 @@ class FeatureRows(Rows):
         private = [np.zeros((len(ranges), *shape)) for shape in shapes]
 
         def part(k, first, last):
-            buffer = np.empty((self._block, self.shape[1]), self.map.dtype)
+            buffers = self.map.buffers(self._block)
             for lo in range(first, last, self._block):
                 hi = min(last, lo + self._block)
-                Z = self._generate(lo, hi, buffer[: hi - lo])
+                Z = self._generate(lo, hi, *buffers)
                 visit(Z, lo, hi, *(sums[k] for sums in private))
 
         _threads.run(part, ranges, blas=True)
@@ -233,10 +234,10 @@ class FeatureRows(Rows):
         factor = np.ones(dim) if factor is None else factor
 
         def fill(lo, hi, out):
-            buffer = np.empty((self._block, self.shape[1]), self.map.dtype)
+            buffers = self.map.buffers(self._block)
             for a in range(lo, hi, self._block):
                 b = min(hi, a + self._block)
-                Z = read_only(self._generate(a, b, buffer[: b - a]))
+                Z = read_only(self._generate(a, b, *buffers))
                 rows = out[a - lo : b - lo]
                 kernels.grams.weigh(Z, 0, b - a, shift, factor, root[a:b], rows)
 
@@ -283,9 +284,10 @@ class FeatureRows(Rows):
         out = np.empty(self.shape, self.map.dtype)
 
         def part(k, first, last):
+            _, *scratch = self.map.buffers(self._block)
             for lo in range(first, last, self._block):
                 hi = min(last, lo + self._block)
-                self._generate(lo, hi, out[lo:hi])
+                self._generate(lo, hi, out[lo:hi], *scratch)
 
         _threads.run(part, self._parts(), blas=True)
         return out

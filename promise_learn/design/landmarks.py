@@ -92,12 +92,23 @@ class NystromMap(DrawnMap):
         """Return the map to features lo:hi alone."""
         return replace(self, n_components=hi - lo, weights=self.weights[:, lo:hi])
 
-    def apply(self, X, out=None):
-        """Features (b, m) of a row block; as `FeatureMap.apply`."""
+    def buffers(self, n_rows):
+        """Arrays for features and kernel values of host blocks of so many rows."""
+        return *super().buffers(n_rows), self._kernel_buffer(n_rows)
+
+    def _kernel_buffer(self, n_rows):
+        return np.empty((n_rows, self.weights.shape[0]), self.dtype)
+
+    def apply(self, X, out=None, scratch=None):
+        """Features (b, m) of a row block; as `FeatureMap.apply`.
+
+        Kernel values of host blocks are written to ``scratch``, of at least b rows.
+        """
         if not is_numpy(X):
             return cast(self.values(X), self.dtype) @ self.weights
-        K = np.empty((X.shape[0], self.weights.shape[0]), self.dtype)
-        return np.matmul(self.fill(X, K), self.weights, out=out)
+        scratch = self._kernel_buffer(X.shape[0]) if scratch is None else scratch
+        K = self.fill(X, scratch[: X.shape[0]])
+        return np.matmul(K, self.weights, out=out)
 
     def fill(self, X, K):
         """Write kernel values of host rows to K, a few rows at a time."""

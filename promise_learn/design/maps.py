@@ -34,6 +34,10 @@ class DrawnMap:
         """Bytes of a feature."""
         return namespace(self.drawn).finfo(self.dtype).bits // 8
 
+    def buffers(self, n_rows):
+        """Arrays that `apply` writes to, for host blocks of so many rows."""
+        return (np.empty((n_rows, self.n_components), self.dtype),)
+
 
 @dataclass(frozen=True, eq=False)
 class FeatureMap(DrawnMap):

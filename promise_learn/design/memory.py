@@ -1,5 +1,9 @@
 """How much memory features may take, whether they are stored, what is kept."""
 
+from functools import cached_property
+
+import joblib
+
 from .._arrays import device, is_cupy, is_numpy, is_sparse
 from ..kernels import _threads
 from .compiled import DenseRows
@@ -63,7 +67,7 @@ def design_rows(X, feature_map, budget, cache=None):
     budget : float
         Of `features_budget`.
     cache : joblib.Memory, optional
-        Keeps Gram matrices for later fits of the same features.
+        Keeps Gram matrices and sketches for later fits of the same features.
 
     Returns
     -------
@@ -106,18 +110,48 @@ def available(X):
     return virtual_memory().available
 
 
-class CachedFeatures(FeatureRows):
-    """Generated features whose Gram matrices are kept by a joblib.Memory."""
+class Kept:
+    """Features whose Gram matrices, diagonals and sketches a joblib.Memory keeps.
 
+    They are looked up by what the features are made of, and by the arguments.
+    """
+
+    @cached_property
+    def made_of(self):
+        """Hash of X, of the rows picked and of the map."""
+        source = self.source
+        return joblib.hash((source.X, source.picked, source.map))
+
+    keeps = True
     gram_cost = 0.0  # as later fits find it: every penalty then asks for the same one
+
+    def gram(self, d, shift, intercept, factor=None):
+        """Z' diag(d) Z; see `Rows.gram`."""
+        return self._kept(super().gram, d, shift, intercept, factor)
+
+    def squares(self, d, shift):
+        """Diagonal of Z' diag(d) Z."""
+        return self._kept(super().squares, d, shift)
+
+    def sketched(self, d, V, offset):
+        """See `Rows.sketched`."""
+        return self._kept(super().sketched, d, V, offset)
+
+    def _kept(self, compute, *arguments):
+        call = self.cache.cache(_call, ignore=["compute"])
+        return call(compute, compute.__name__, self.made_of, *arguments)
+
+
+def _call(compute, name, made_of, *arguments):
+    return compute(*arguments)
+
+
+class CachedFeatures(Kept, FeatureRows):
+    """Generated features."""
 
     def __init__(self, rows, cache):
         super().__init__(rows.X, rows.map, rows.budget, rows.picked)
-        self.cache = cache
-
-    def gram(self, d, shift, intercept, factor=None):
-        """Z' diag(d) Z, looked up by X, the map and the arguments."""
-        return _cached(self.cache, super().gram, self, d, shift, intercept, factor)
+        self.source, self.cache = rows, cache
 
     def subset(self, rows):
         """Storage of the given rows alone; stored where they are few."""
@@ -126,19 +160,12 @@ class CachedFeatures(FeatureRows):
         return (StoredFeatures if few else CachedFeatures)(small, self.cache)
 
 
-class StoredFeatures(DenseRows):
-    """Stored features whose Gram matrices are kept by a joblib.Memory."""
-
-    gram_cost = 0.0  # as of `CachedFeatures`
+class StoredFeatures(Kept, DenseRows):
+    """Stored features."""
 
     def __init__(self, rows, cache):
         super().__init__(rows.features(), rows.budget - rows.nbytes)
         self.source, self.cache = rows, cache
-
-    def gram(self, d, shift, intercept, factor=None):
-        """Z' diag(d) Z, looked up by the data the features are made of."""
-        source = self.source
-        return _cached(self.cache, super().gram, source, d, shift, intercept, factor)
 
     def subset(self, rows):
         """Storage of the given rows alone."""
@@ -146,13 +173,3 @@ class StoredFeatures(DenseRows):
         picked = source._pick(rows)
         small = FeatureRows(source.X, source.map, source.budget, picked)
         return StoredFeatures(small, self.cache)
-
-
-def _cached(cache, compute, rows, d, shift, intercept, factor):
-    call = cache.cache(_gram, ignore=["compute"])
-    made_of = (rows.X, rows.picked, rows.map)
-    return call(compute, made_of, d, shift, intercept, factor)
-
-
-def _gram(compute, made_of, d, shift, intercept, factor):
-    return compute(d, shift, intercept, factor)

@@ -39,13 +39,15 @@ class Rows:
         Type of coefficients, margins and gradients.
     stored : bool
         Whether rows lie in memory, to be visited in any order.
+    keeps : bool
+        Whether later fits find Gram matrices and sketches that this one forms.
     call_seconds, small_seconds, factor_rate : float
         Of the `rates`: what an iteration takes beside its pass over X, what no estimate
         is worth that may avoid it, and n^3 / 3 a second of a Cholesky factor in single
         precision.
     """
 
-    stored = True
+    stored, keeps = True, False
     call_seconds, small_seconds, factor_rate = rates.CALL, rates.SMALL, rates.FACTOR
     BLOCK_ENTRIES = 2**24
 
@@ -136,6 +138,10 @@ class Rows:
         t = self.dot(v, offset)
         t = column(d, t) * t
         return self.adjoint(t), self.xp.sum(t, axis=0)
+
+    def sketched(self, d, V, offset):
+        """`curved` of the test vectors of a sketch, which features may keep."""
+        return self.curved(d, V, offset)
 
     def through(self, act, v, offset):
         """X' t and the sum of t over rows, where t = act(X v + offset, rows)."""

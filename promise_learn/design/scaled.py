@@ -84,6 +84,10 @@ class Design:
         """Design' diag(d) Design v, in one read of X."""
         return self.outer(*self.rows.curved(d, *self.inner(v)))
 
+    def sketched(self, d, V):
+        """`curved` of the test vectors of a sketch, which features may keep."""
+        return self.outer(*self.rows.sketched(d, *self.inner(V)))
+
     def through(self, act, v):
         """Design' act(Design v, rows), in one read of X where rows are generated."""
         return self.outer(*self.rows.through(act, *self.inner(v)))

@@ -48,8 +48,8 @@ class RandomFeaturesClassifier(OnFeatures, LogisticBase, RidgeBase):
         Bytes beside X and y that a fit may take; "auto" is a tenth of the memory
         available.
     cache : str or joblib.Memory, default=None
-        Folder that keeps Gram matrices, as in `RandomFeaturesRegressor`, of the squared
-        error; the log loss has none to keep.
+        Folder that keeps Gram matrices and sketches, as in `RandomFeaturesRegressor`,
+        of the squared error; those of the log loss change with the coefficients.
     tol, max_iter, solver, preconditioner, warm_start, random_state, verbose
         As in `LogisticRegression`. A warm start keeps the features. Solvers that visit
         rows at random ("sketchy-...") need stored features.

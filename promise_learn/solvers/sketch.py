@@ -331,13 +331,15 @@ def adaptive_nystrom(point, rng):
     """
     f, xp = point.objective, point.objective.xp
     ridge, h = _ridge(f), point.diagonal()
-    scale = 1 / xp.sqrt(h + ridge + _tiny(f, h))
+    # where sketches are kept, a change of the penalty alone finds the same one
+    size = h if f.design.rows.keeps else h + ridge
+    scale = 1 / xp.sqrt(size + _tiny(f, h))
     penalties = ridge * scale**2
     mu = max(float(xp.min(xp.where(ridge > 0, penalties, 1.0))), FLOOR)
     column = scale[:, None]
 
     def product(V):
-        return column * point.loss_product(column * V)
+        return column * point.sketched(column * V)
 
     largest = _largest_rank(f)
     sketch, rank = Sketch.empty(f.dim, scale), min(START_RANK, f.dim)
