@@ -14,6 +14,7 @@ from promise_learn import kernels
 from promise_learn._arrays import as_numpy, is_sparse
 from promise_learn.design import Design, compiled, faster_storage, wide_gram
 from promise_learn.design.rows import Rows
+from promise_learn.kernels import _threads
 from promise_learn.losses import Logistic, Multinomial, SquaredError
 from promise_learn.testing import check_design, design_matrix
 
@@ -309,6 +310,42 @@ def test_passes_over_blocks_copy_no_part_of_x(large):
     assert peak(lambda: design.expand(SquaredError(), W, Y, s)) < allowed
     assert peak(lambda: design.expand(Multinomial(), W, (y + 1) / 2, s)) < allowed
     assert peak(lambda: design.curved(d, W)) < allowed
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("case", ["uneven", "even", "empty at first", "zero"])
+def test_gram_of_wide_sparse_rows_goes_by_bands(case, index, dtype, rng, monkeypatch):
+    """Columns of falling frequency, all alike, or in late rows only."""
+    monkeypatch.setattr(_threads, "WORK_PER_PART", 1000)
+    monkeypatch.setattr(_threads, "cores", lambda: 2)
+    monkeypatch.setattr(compiled, "BAND_ROWS", 20)
+    n, p, bands = 300, 200, []
+    kept = np.full(p, 0.1)
+    if case == "uneven":
+        kept = np.minimum(1, 4 / (1 + np.arange(p)))
+    X = rng.standard_normal((n, p)) * (rng.random((n, p)) < kept)
+    if case == "empty at first":
+        X[: n // 2] = 0
+    X = sparse.csr_array(0 * X if case == "zero" else X).astype(dtype)
+    X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
+    original = kernels.grams.sparse_gram
+
+    def counted(X, lo, hi, first, last, *rest):
+        bands.append((first, last))
+        return original(X, lo, hi, first, last, *rest)
+
+    monkeypatch.setattr(kernels.grams, "sparse_gram", counted)
+    d, found = rng.random(n), []
+    for limit in (1, 2):
+        with threadpool_limits(limit):
+            bands.clear()
+            found.append(Design(X, intercept=True).gram(d))
+    assert len(bands) >= (1 if case == "zero" else 3)
+    Z = np.hstack([X.toarray().astype(float), np.ones((n, 1))])
+    expected = Z.T @ (d[:, None] * Z)
+    assert_allclose(found[0], expected, 0, 1e-13 * np.abs(expected).max())
+    assert_array_equal(*found)
 
 
 def test_sparse_gram_and_root_never_hold_a_dense_x(rng):

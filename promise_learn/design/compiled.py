@@ -7,6 +7,7 @@ are read as they are and never copied to float64.
 
 import math
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from .rows import Rows, array_rows, scaled_single
 from .wide_gram import evenly, wide_gram
 
 BLOCK_BYTES = 2**24  # of rows that a product with several columns takes at once
+BAND_ROWS = 2000  # by which bands of a Gram matrix are divided
 FULL = 0.4  # share of entries from which a dense X is read faster than CSR
 
 
@@ -254,17 +256,11 @@ class SparseRows(CompiledRows):
 
     def gram(self, d, shift, intercept, factor=None):
         """Z' diag(d) Z by the rows' nonzeros; see `Rows.gram`."""
-        p, X, total = self.shape[1], self.kernel_view, d.sum()
+        p, total = self.shape[1], d.sum()
         dim = p + int(intercept)
         work = self.nnz * max(self.nnz // max(self.shape[0], 1), 1)
         parts = min(self.GRAM_PARTS, len(self._partition(work, p * p)))
-        edges = self._boundaries(parts)
-        ranges = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-        G, _ = _threads.accumulate(
-            lambda lo, hi, G: kernels.grams.sparse_gram(X, lo, hi, d, G),
-            ranges,
-            (dim, dim),
-        )
+        G = self._rows_gram(d, dim, parts) if parts > 1 else self._band_gram(d, dim)
         kernels.grams.mirror(G.T)
         border = self.adjoint(d)
         if shift.any():
@@ -275,6 +271,39 @@ class SparseRows(CompiledRows):
             G[p, :p] = G[:p, p] = border
             G[p, p] = total
         return G if factor is None else scaled_single(G, factor)
+
+    def _rows_gram(self, d, dim, parts):
+        """Upper triangle, each range of rows in a matrix of its own."""
+        X, p = self.kernel_view, self.shape[1]
+        ranges = list(pairwise(self._boundaries(parts).tolist()))
+        return _threads.accumulate(
+            lambda lo, hi, G: kernels.grams.sparse_gram(X, lo, hi, 0, p, d, G),
+            ranges,
+            (dim, dim),
+        )[0]
+
+    def _band_gram(self, d, dim):
+        """Upper triangle, each band of its rows from all rows of X.
+
+        A band stays in cache, and needs no matrix of its own; finding it in every row
+        of X takes as long as some thirty pairs of entries.
+        """
+        X, n = self.kernel_view, self.shape[0]
+        G, work = np.zeros((dim, dim)), self.nnz**2 // max(n, 1)
+        _threads.run(
+            lambda k, lo, hi: kernels.grams.sparse_gram(X, 0, n, lo, hi, d, G),
+            _threads.partition(self._bands, work, 2 * n),
+        )
+        return G
+
+    def _bands(self, parts):
+        """Columns between which pairs of entries are about as many, by some rows."""
+        X = self.X[:: max(1, self.shape[0] // BAND_ROWS)]
+        after = np.repeat(X.indptr[1:], np.diff(X.indptr)) - np.arange(X.nnz)
+        pairs = np.cumsum(np.bincount(X.indices, after, X.shape[1]))
+        edges = np.searchsorted(pairs, pairs[-1] * np.arange(parts + 1) / parts)
+        edges[0], edges[-1] = 0, X.shape[1]
+        return edges
 
 
 def rows_of(X):

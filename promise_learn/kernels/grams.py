@@ -130,13 +130,32 @@ def mirror(G):
 
 
 @jit
-def sparse_gram(X, lo, hi, d, G):
-    """Upper triangle of G += X' diag(d) X over CSR rows lo:hi with sorted indices."""
+def _first_from(indices, start, end, least):
+    """Position of the first one of sorted indices start:end that is not below least."""
+    if least == 0:
+        return start
+    while start < end:
+        middle = (start + end) >> np.uint64(1)
+        if indices[middle] < least:
+            start = middle + np.uint64(1)
+        else:
+            end = middle
+    return start
+
+
+@jit
+def sparse_gram(X, lo, hi, first, last, d, G):
+    """Rows first:last of the upper triangle of G += X' diag(d) X, over CSR rows lo:hi.
+
+    Columns of X are sorted in every row.
+    """
     for i in range(lo, hi):
-        end = np.uint64(X.indptr[i + 1])
-        for k in range(np.uint64(X.indptr[i]), end):
-            scale = d[i] * X.values[k]
+        start, end = np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])
+        for k in range(_first_from(X.indices, start, end, first), end):
             row = X.indices[k]
+            if row >= last:
+                break
+            scale = d[i] * X.values[k]
             for m in range(k, end):
                 G[row, X.indices[m]] += scale * X.values[m]
     return 0.0

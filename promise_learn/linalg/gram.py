@@ -14,11 +14,9 @@ def row_gram(A):
     """
     if not (is_sparse(A) and is_numpy(A)):
         return dense(A @ A.T)
-    columns = A.T.tocsr()
-    G = np.zeros((A.shape[0], A.shape[0]))
-    ones = np.ones(A.shape[1])
-    kernels.grams.sparse_gram(
-        kernels.blocks.sparse_view(columns), 0, A.shape[1], ones, G
-    )
+    b, p = A.shape
+    columns = kernels.blocks.sparse_view(A.T.tocsr())
+    G = np.zeros((b, b))
+    kernels.grams.sparse_gram(columns, 0, p, 0, b, np.ones(p), G)
     kernels.grams.mirror(G.T)
     return G
