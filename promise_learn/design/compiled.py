@@ -298,6 +298,8 @@ class SparseRows(CompiledRows):
 
     def _bands(self, parts):
         """Columns between which pairs of entries are about as many, by some rows."""
+        if parts == 1:
+            return np.array([0, self.shape[1]])
         X = self.X[:: max(1, self.shape[0] // BAND_ROWS)]
         after = np.repeat(X.indptr[1:], np.diff(X.indptr)) - np.arange(X.nnz)
         pairs = np.cumsum(np.bincount(X.indices, after, X.shape[1]))
