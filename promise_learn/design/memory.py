@@ -116,14 +116,14 @@ class Kept:
     They are looked up by what the features are made of, and by the arguments.
     """
 
+    keeps = True
+    gram_cost = 0.0  # as later fits find it: every penalty then asks for the same one
+
     @cached_property
     def made_of(self):
         """Hash of X, of the rows picked and of the map."""
         source = self.source
         return joblib.hash((source.X, source.picked, source.map))
-
-    keeps = True
-    gram_cost = 0.0  # as later fits find it: every penalty then asks for the same one
 
     def gram(self, d, shift, intercept, factor=None):
         """Z' diag(d) Z; see `Rows.gram`."""
