@@ -72,10 +72,15 @@ def compilations(*case):
 
 
 def in_fresh_process(case, cache, kernels=False):
-    """Result of `probe` or `compilations` in a process of its own."""
+    """Result of `probe` or `compilations` in a process of its own.
+
+    Python keeps its bytecode, as it does of installed packages.
+    """
+    env = {**os.environ, "NUMBA_CACHE_DIR": cache}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     run = subprocess.run(
         [sys.executable, __file__, "--probe", json.dumps([kernels, *case])],
-        env={**os.environ, "NUMBA_CACHE_DIR": cache},
+        env=env,
         capture_output=True,
         text=True,
         check=True,
