@@ -16,8 +16,8 @@ import numpy as np
 
 from .._arrays import as_numpy, is_numpy, namespace
 
-SHORTEST_WINDOW = 50
-PATIENCE = 4
+SHORTEST_WINDOW = 20
+PATIENCE, SHARE = 8, 8
 
 
 @dataclass
@@ -117,7 +117,7 @@ def _cautious(gaps, decrease):
     The first estimates have not seen the small eigenvalues, and a plateau looks like
     the end; with a good preconditioner there are neither.
     """
-    window = PATIENCE + len(gaps) // 4
+    window = PATIENCE + len(gaps) // SHARE
     return max(*gaps[-window:], 0.0 if len(gaps) >= window else decrease)
 
 

@@ -3,7 +3,7 @@
 from .newton_cg import NewtonCG
 from .newton_cholesky import Direct, NewtonCholesky
 from .pcg import PCG
-from .sketch import factor_cost, sample_size
+from .sketch import factor_cost, factor_is_dear, products_per_factor, sample_size
 
 LARGEST_FACTOR = 6000
 LARGEST_COUPLED = 2000
@@ -12,6 +12,8 @@ HESSIANS = 3
 CHEAP = 8.0
 CAUTION = 0.6  # rows of high leverage make a sample worse than its estimate
 PRODUCTS = 100
+SKETCHED = 200  # products that take as long as the sketch of a dense X, or longer
+PATIENCE = 0.5
 FLOPS = 2e10
 SECONDS_AN_ENTRY = 5e-9
 SECONDS_A_WORD = 2e-8
@@ -22,6 +24,9 @@ def choose(f):
 
     A dense factor of order min(dim, n + 1), of every class at once if multinomial,
     costs a Hessian each time; conjugate gradients cost a preconditioner and products.
+    For the squared error on a sparse X, or on fewer rows than columns, CG has half of
+    the time of the factor to converge (`PCG.patience`) where that is more than a few
+    products.
 
     Parameters
     ----------
@@ -42,8 +47,14 @@ def choose(f):
         largest = min(largest, f.design.rows.largest_factor // DOUBLE)
     if size > largest:
         return iterative
-    if f.n_rows < f.dim and not f.quadratic:
-        return dense if _row_space_pays(f) else iterative
+    if factor_is_dear(f):
+        return PCG(patience=PATIENCE * products_per_factor(f))
+    if f.n_rows < f.dim:
+        if not f.quadratic:
+            return dense if _row_space_pays(f) else iterative
+        if f.design.rows.sparse or products_per_factor(f) < SKETCHED:
+            return dense
+        return PCG(patience=PATIENCE * products_per_factor(f))
     rows = f.design.rows
     hessian = rows.gram_cost * (f.n_columns**2 if f.coupled else 1)
     iteration = rows.pass_seconds + rows.call_seconds

@@ -1,10 +1,12 @@
 """Preconditioned conjugate gradients for ridge regression."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from ..linalg.cg import pcg
 from .base import Solver, Step
+from .newton_cholesky import Direct
 from .sketch import curvature_inverse, may_be_poor, smallest_at_most
 from .theory import Theory
 
@@ -26,11 +28,15 @@ class PCG(Solver):
         precision, where that is small enough; else the rows of large leverage and the
         diagonal of the others where X is very sparse; else "nystrom". None is plain
         conjugate gradients.
+    patience : float, default=inf
+        Iterations after which `Direct` takes over. "auto" allows those that take half
+        of the time of a factor, where rows are fewer than columns: how many are needed
+        depends on the penalty and shows only on the way.
 
     Raises
     ------
     ValueError
-        If the loss is not the squared error.
+        If the loss is not the squared error, or patience is not positive.
 
     References
     ----------
@@ -39,6 +45,7 @@ class PCG(Solver):
     """
 
     preconditioner: Any = "auto"
+    patience: float = math.inf
 
     name = "pcg"
     theory = Theory(
@@ -58,6 +65,8 @@ class PCG(Solver):
                 f"solver={self.name!r} solves squared-error problems only: use "
                 "'newton-cg' or 'auto'."
             )
+        if not self.patience > 0:
+            raise ValueError(f"patience={self.patience!r}: use a positive number")
 
     def iterate(self, f, w, rng):
         """Yield a `Step` every iteration of conjugate gradients."""
@@ -65,7 +74,7 @@ class PCG(Solver):
         inverse, passes = curvature_inverse(self.preconditioner, point, rng)
         passes += 1
         cautious = may_be_poor(self.preconditioner, f)
-        smallest = smallest_at_most(self.preconditioner)
+        smallest, left = smallest_at_most(self.preconditioner), self.patience
         while True:
             first = None
             for it in pcg(
@@ -87,10 +96,16 @@ class PCG(Solver):
                     1.0,
                     1,
                 )
-                if it.gap <= RESTART * first:
+                left -= 1
+                if it.gap <= RESTART * first or left <= 0:
                     break
             before, smallest = point.value, it.smallest
             point, passes = f.expand(point.w + it.x), passes + 1
+            if left <= 0:
+                for step in Direct().iterate(f, point.w, rng):
+                    step.passes += passes
+                    yield step
+                return
             if not point.value < before:
                 return
 

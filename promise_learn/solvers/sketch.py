@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .._arrays import as_numpy, column_squares, like, take
+from ..design import rates
 from ..linalg.cg import pcg
 from ..linalg.nystrom import Sketch
 from ..preconditioners import resolve_preconditioner, woodbury
@@ -25,6 +26,9 @@ LONG, BYTES_OF_ENTRY = 4, 12
 ALIKE, MANY_ROWS = 4.0, 300
 FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
 INNER, INNER_LIMIT = 0.1, 30
+PIVOTED = 2e10  # n^3 a second of the pivoted factor of the row space
+WORD = 1e-8  # seconds an unknown, of the vectors of an iteration
+MANY = 60  # products that a factor may cost before CG is tried without
 
 
 def curvature_inverse(specification, point, rng, slowness=1.0):
@@ -35,9 +39,9 @@ def curvature_inverse(specification, point, rng, slowness=1.0):
     specification : str, Preconditioner or None
         "auto" for a Cholesky factor of the Hessian of a row sample where that is small
         enough, else "nystrom": the Nystrom approximation of the whole Hessian, of
-        adaptive rank; and `heavy_rows` where X is so sparse that the dense factors of a
-        sketch would cost more than products with X. Others are built from a sample of
-        10 sqrt(n) rows.
+        adaptive rank; and `heavy_rows` where X is so sparse that dense factors would
+        cost more than products with X. Others are built from a sample of 10 sqrt(n)
+        rows.
     point : Expansion
     rng : numpy.random.Generator
     slowness : float, default=1.0
@@ -88,7 +92,23 @@ def starts_bare(specification, f):
 
 def _too_sparse(f):
     """Whether the dense factors of a sketch would cost more than products with X."""
-    return f.design.rows.nnz < 2 * START_RANK * f.dim
+    return f.design.rows.nnz < 2 * START_RANK * f.dim or factor_is_dear(f)
+
+
+def factor_is_dear(f):
+    """Whether CG is likely to solve a sparse quadratic before its factor is made."""
+    return f.quadratic and f.design.rows.sparse and products_per_factor(f) >= MANY
+
+
+def products_per_factor(f):
+    """CG iterations in the time of a Gram matrix and its factor, of the smaller side."""
+    rows, n, dim = f.design.rows, f.n_rows, f.dim
+    if n < dim:
+        factor = n**3 / PIVOTED + (0.0 if rows.sparse else n**2 * dim / rates.WIDE_GRAM)
+    else:
+        factor = (rows.gram_cost + 2 * factor_cost(f)) * rows.pass_seconds
+    product = (rows.pass_seconds + WORD * dim) * f.n_columns + rows.call_seconds
+    return factor / product
 
 
 def heavy_rows(point):
@@ -177,6 +197,8 @@ def sample_size(f, slowness=1.0):
         Estimated passes.
     """
     if f.dim > f.design.rows.largest_factor or 2 * f.n_rows < f.dim:
+        return None, math.inf
+    if factor_is_dear(f):
         return None, math.inf
     whole, rows = _single_cost(f), f.design.rows
     if f.quadratic and rows.stored and whole * rows.pass_seconds < rows.small_seconds:
