@@ -48,7 +48,8 @@ def choose(f):
     if size > largest:
         return iterative
     if factor_is_dear(f):
-        return PCG(patience=PATIENCE * products_per_factor(f))
+        patience = PATIENCE * products_per_factor(f)
+        return PCG(patience=patience) if f.quadratic else iterative
     if f.n_rows < f.dim:
         if not f.quadratic:
             return dense if _row_space_pays(f) else iterative

@@ -21,7 +21,7 @@ MAX_RANK = 1000
 SKETCH_BYTES = 5e8
 SKETCH_COST = 0.25
 FLOOR = 1e-12
-HEAVY = 0.5
+HEAVY, EVEN = 0.5, 2.0
 LONG, BYTES_OF_ENTRY = 4, 12
 ALIKE, MANY_ROWS = 4.0, 300
 FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
@@ -96,18 +96,19 @@ def _too_sparse(f):
 
 
 def factor_is_dear(f):
-    """Whether CG is likely to solve a sparse quadratic before its factor is made."""
-    return f.quadratic and f.design.rows.sparse and products_per_factor(f) >= MANY
+    """Whether CG on a sparse X is likely to be done before a factor is."""
+    return f.design.rows.sparse and products_per_factor(f) >= MANY
 
 
 def products_per_factor(f):
-    """CG iterations in the time of a Gram matrix and its factor, of the smaller side."""
+    """CG iterations in the time of the smaller side's Gram matrix and its factor."""
     rows, n, dim = f.design.rows, f.n_rows, f.dim
     if n < dim:
         factor = n**3 / PIVOTED + (0.0 if rows.sparse else n**2 * dim / rates.WIDE_GRAM)
     else:
         factor = (rows.gram_cost + 2 * factor_cost(f)) * rows.pass_seconds
-    product = (rows.pass_seconds + WORD * dim) * f.n_columns + rows.call_seconds
+    columns = 1 if f.coupled else f.n_columns  # each class has a factor of its own
+    product = (rows.pass_seconds + WORD * dim) * columns + rows.call_seconds
     return factor / product
 
 
@@ -120,7 +121,8 @@ def heavy_rows(point):
 
     .. math:: P = X_T^T D_T X_T + \mathrm{diag}(h - \mathrm{diag}(X_T^T D_T X_T)).
 
-    T has as many rows as make its dense factor cost about a pass over X. Scaling a
+    T has no more rows than make its dense factor cost about a pass over X, and none of
+    less than twice the mean leverage: where all are alike P is the diagonal. Scaling a
     column of X scales that of P. Every class has a P of its own, of no more rows than
     leave its factors room, and the mean over classes is taken off, which is zero at the
     minimum.
@@ -158,8 +160,10 @@ def _heavy_rows(f, d, size):
     h = f.design.squares(d) + ridge
     h = h + _tiny(f, h)
     leverage = d * rows.row_squares(1 / h[: rows.shape[1]])
-    size = min(f.n_rows, max(1, size))
-    heavy = np.sort(np.argpartition(-as_numpy(leverage), size - 1)[:size])
+    leverage = as_numpy(leverage)
+    heavy = np.flatnonzero(leverage > EVEN * leverage.mean())
+    if len(heavy) > size:
+        heavy = np.sort(np.argpartition(-leverage, size)[:size])
     A = f.design.root(heavy, take(d, heavy))
     rest = h - column_squares(A)
     return woodbury(A, xp.where(rest > ridge, rest, ridge + _tiny(f, h)))
