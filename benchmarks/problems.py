@@ -26,6 +26,11 @@ BUILT_IN = {
     "breast_cancer": lambda: datasets.load_breast_cancer(return_X_y=True),
     "diabetes": lambda: datasets.load_diabetes(return_X_y=True),
     "ill_conditioned": lambda: make_ill_conditioned(2_000, 30, random_state=0),
+    "counts_tall": lambda: words(20_000, 5_000, False),
+    "counts_wide": lambda: words(5_000, 50_000, False),
+    "text_square": lambda: words(6_000, 5_000, True),
+    "text_wide": lambda: words(5_000, 50_000, True),
+    "levels": lambda: levels(50_000, (2_000, 1_000, 10, 50)),
 }
 
 
@@ -148,6 +153,44 @@ def random_csr(n, p, entries, rng, dtype="float64"):
     return X
 
 
+def words(n, p, normalised, seed=0):
+    """Counts of words by Zipf's law in texts of about 60, and labels of a linear model.
+
+    Normalised, logarithms of rows of unit length, as text usually comes.
+    """
+    rng = np.random.default_rng(seed)
+    share = np.arange(1, p + 1) ** -1.1
+    lengths = np.maximum(1, rng.lognormal(np.log(60), 0.7, n)).astype(int)
+    columns = rng.choice(p, lengths.sum(), p=share / share.sum())
+    starts = np.append(0, np.cumsum(lengths))
+    X = sparse.csr_matrix((np.ones(len(columns)), columns, starts), shape=(n, p))
+    X.sum_duplicates()
+    if normalised:
+        X.data = np.log1p(X.data)
+        norms = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
+        X.data /= np.repeat(norms, np.diff(X.indptr))
+    return X, _labels(X, rng)
+
+
+def levels(n, counts, seed=0):
+    """Indicators of columns with so many levels, and labels of a linear model."""
+    rng, columns, first = np.random.default_rng(seed), [], 0
+    for count in counts:
+        share = 1 / np.arange(1, count + 1)
+        columns.append(first + rng.choice(count, n, p=share / share.sum()))
+        first += count
+    columns = np.stack(columns, axis=1).ravel()
+    starts = np.arange(0, len(columns) + 1, len(counts))
+    X = sparse.csr_matrix((np.ones(len(columns)), columns, starts), shape=(n, first))
+    return X, _labels(X, rng)
+
+
+def _labels(X, rng):
+    margins = X @ rng.standard_normal(X.shape[1])
+    noisy = 2 * margins / margins.std() + rng.logistic(size=len(margins))
+    return np.where(noisy > 0, 1.0, -1.0)
+
+
 def _read(spec):
     if spec.source in BUILT_IN:
         return BUILT_IN[spec.source]()
@@ -218,6 +261,12 @@ SUITES = {
         Spec("ill_conditioned", "logistic", "dense"),
         Spec("diabetes", "ridge", "dense"),
         Spec("diabetes", "ridge", "rbf", components=100),
+    ),
+    "sparse": tuple(
+        Spec(source, task)
+        for source in BUILT_IN
+        if source.startswith(("counts", "text", "levels"))
+        for task in ("ridge", "logistic")
     ),
     "quick": (
         *_SHARED,

@@ -5,8 +5,13 @@ from functools import cache
 import numpy as np
 import pytest
 from _hard import HARD
+from numpy.testing import assert_allclose
+from scipy import sparse
 from sklearn.base import clone
 
+from promise_learn.design import Design
+from promise_learn.losses import SquaredError
+from promise_learn.objective import Objective
 from promise_learn.preconditioners import PRECONDITIONERS
 from promise_learn.solvers import (
     LBFGS,
@@ -20,6 +25,7 @@ from promise_learn.solvers import (
     minimize,
     resolve_solver,
 )
+from promise_learn.solvers.auto import choose
 from promise_learn.testing import (
     SOLVER_CASES,
     DenseProblem,
@@ -146,6 +152,13 @@ def test_dense_solvers_refuse_what_does_not_fit_in_memory(name):
         minimize(f, SOLVERS[name](memory_limit=1000))
 
 
+@pytest.mark.parametrize("patience", [0, -1.0, float("nan")])
+def test_patience_must_be_positive(patience):
+    f, _ = solver_case("ridge", "dense", "n > p")
+    with pytest.raises(ValueError, match=r"patience=.*positive"):
+        minimize(f, PCG(patience=patience))
+
+
 def test_resolve_says_what_is_wrong():
     f, _ = solver_case("ridge", "dense", "n > p")
     with pytest.raises(ValueError, match=r"solver='cholesky' is not known.*'direct'"):
@@ -170,3 +183,50 @@ def test_preconditioned_solvers_take_every_preconditioner(preconditioner, case):
         result = minimize(f, solver(preconditioner), tol=1e-8)
         assert result.status is Status.CONVERGED
         assert reference.gap(result.w) <= 1e-7
+
+
+# ------------------------------------------------------------------ the choice
+
+
+def text(n, p, entries=30, targets=()):
+    """Ridge objective of normalised text, and its dense formula."""
+    rng = np.random.default_rng(0)
+    columns = (p * rng.random((n, entries)) ** 2).astype(int)
+    rows = np.repeat(np.arange(n), entries)
+    X = sparse.csr_matrix((np.full(n * entries, 0.2), (rows, columns.ravel())), (n, p))
+    y = X @ rng.standard_normal((p, *targets)) + rng.standard_normal((n, *targets))
+    weights, penalty = np.full(n, 1 / n), np.full(p, 0.01 / n)
+    return Objective(Design(X), y, SquaredError(), weights, penalty, (p, *targets))
+
+
+def exact(f):
+    """Minimiser by a dense solve."""
+    X, n = f.design.rows.X.toarray(), f.n_rows
+    return np.linalg.solve(X.T @ X / n + np.diag(f.penalty), X.T @ f.y / n)
+
+
+@pytest.mark.parametrize("targets", [(), (3,)], ids=["one", "three"])
+@pytest.mark.parametrize("shape", [(300, 500), (500, 300)], ids=["wide", "tall"])
+def test_what_patience_does_not_allow_is_factored(shape, targets):
+    f = text(*shape, targets=targets)
+    result = minimize(f, PCG(preconditioner=None, patience=4), tol=1e-10)
+    assert result.status is Status.CONVERGED
+    assert 5 <= result.n_iter <= 7  # four of CG, then those of the factor
+    assert_allclose(result.w, exact(f), 1e-6, 1e-8)
+    assert np.all(np.diff(result.history["passes"]) >= 0)
+
+
+def test_sparse_x_is_factored_where_that_is_cheap_and_else_after_some_products():
+    assert isinstance(choose(text(3000, 200)), Direct)
+    for shape in ((3000, 2500), (2000, 9000)):
+        solver = choose(text(*shape))
+        assert isinstance(solver, PCG)
+        assert 30 < solver.patience < 2000
+
+
+def test_dense_x_of_few_rows_is_factored_and_else_after_some_products():
+    X = np.empty((5000, 8000), np.float32)  # its values are not looked at
+    for rows, kind in ((300, Direct), (5000, PCG)):
+        weights, y = np.full(rows, 1 / rows), np.zeros(rows)
+        part = (Design(X[:rows]), y, SquaredError(), weights)
+        assert isinstance(choose(Objective(*part, np.ones(8000), (8000,))), kind)
