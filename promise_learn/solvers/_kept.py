@@ -4,7 +4,9 @@ import math
 
 from .sketch import (
     curvature_inverse,
+    factor_is_dear,
     factors_apart,
+    patience,
     sample_size,
     smallest_at_most,
     starts_bare,
@@ -18,7 +20,9 @@ class KeptInverse:
 
     It goes when CG takes more iterations than when it was fresh and its cost in passes,
     or, where it proved slower than foreseen, than a larger sample would cost with its
-    iterations; a system may take twice the former.
+    iterations; a system may take twice the former. Where factors are dear, CG tries to
+    do without for half of their time; with coupled classes it goes on, since factors of
+    single classes leave it many iterations.
 
     Parameters
     ----------
@@ -44,6 +48,9 @@ class KeptInverse:
         self._specification, self._f = specification, f
         self._max_cg, self._rng = max_cg, rng
         self._slowness, self.count, self.apply = 1.0, 0, None
+        dear = specification == "auto" and factor_is_dear(f) and not f.coupled
+        possible = dear and sample_size(f, impatient=True)[0] is not None
+        self._left = patience(f) if possible else math.inf
 
     def renewed(self, point):
         """Build the inverse at a point where there is none; passes that it took."""
@@ -56,10 +63,14 @@ class KeptInverse:
             self.patience = min(self._max_cg, BARE)
         else:
             self.apply, self._cost = curvature_inverse(
-                self._specification, point, self._rng, self._slowness
+                self._specification,
+                point,
+                self._rng,
+                self._slowness,
+                self._left <= 0,
             )
             self.smallest = smallest_at_most(self._specification)
-            self.patience = self._max_cg
+            self.patience = self._within(self._max_cg)
         return self._cost
 
     def judge(self, it, accurate):
@@ -72,10 +83,17 @@ class KeptInverse:
                 self._measure(it)
             self._fresh = self._fresh or it.iteration
             worth = self._fresh + self._cost
-            self.patience = min(self._max_cg, int(2 * worth + 10))
+            self.patience = self._within(min(self._max_cg, int(2 * worth + 10)))
             stale = it.iteration > min(worth, self._better)
+        if self._left > 0:
+            self._left -= it.iteration
+            stale = stale or self._left <= 0
         if stale:
             self.apply = None
+
+    def _within(self, limit):
+        """Limit of the next system that leaves what is left for doing without."""
+        return int(min(limit, max(self._left, 1))) if self._left > 0 else limit
 
     def _measure(self, it):
         """Compare a row sample with what the model foresees of it, and of larger ones.
@@ -84,13 +102,13 @@ class KeptInverse:
         """
         f, rows = self._f, None
         if self._specification == "auto" and (not f.coupled or factors_apart(f)):
-            rows = sample_size(f, self._slowness)[0]
+            rows = sample_size(f, self._slowness, self._left <= 0)[0]
         if rows is None or rows == f.n_rows or not it.decrease > it.gap > 0:
             return
         gained = math.log1p(it.decrease / it.gap)
         foreseen = gained / math.log1p(rows / f.effective_dimension)
         self._slowness = max(it.iteration / foreseen, 1.0)
-        larger, cost = sample_size(f, self._slowness)
+        larger, cost = sample_size(f, self._slowness, self._left <= 0)
         if larger > rows:
             self._better = cost
 

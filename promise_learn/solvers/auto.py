@@ -3,17 +3,22 @@
 from .newton_cg import NewtonCG
 from .newton_cholesky import Direct, NewtonCholesky
 from .pcg import PCG
-from .sketch import factor_cost, factor_is_dear, products_per_factor, sample_size
+from .sketch import (
+    HESSIANS,
+    factor_cost,
+    factor_is_dear,
+    patience,
+    products_of_factors,
+    sample_size,
+)
 
 LARGEST_FACTOR = 6000
 LARGEST_COUPLED = 2000
 DOUBLE = 2  # a factor in double precision has twice the bytes, and copies
-HESSIANS = 3
 CHEAP = 8.0
 CAUTION = 0.6  # rows of high leverage make a sample worse than its estimate
 PRODUCTS = 100
 SKETCHED = 200  # products that take as long as the sketch of a dense X, or longer
-PATIENCE = 0.5
 FLOPS = 2e10
 SECONDS_AN_ENTRY = 5e-9
 SECONDS_A_WORD = 2e-8
@@ -48,14 +53,13 @@ def choose(f):
     if size > largest:
         return iterative
     if factor_is_dear(f):
-        patience = PATIENCE * products_per_factor(f)
-        return PCG(patience=patience) if f.quadratic else iterative
+        return PCG(patience=patience(f)) if f.quadratic else iterative
     if f.n_rows < f.dim:
         if not f.quadratic:
             return dense if _row_space_pays(f) else iterative
-        if f.design.rows.sparse or products_per_factor(f) < SKETCHED:
+        if f.design.rows.sparse or products_of_factors(f) < SKETCHED:
             return dense
-        return PCG(patience=PATIENCE * products_per_factor(f))
+        return PCG(patience=patience(f))
     rows = f.design.rows
     hessian = rows.gram_cost * (f.n_columns**2 if f.coupled else 1)
     iteration = rows.pass_seconds + rows.call_seconds

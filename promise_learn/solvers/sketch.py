@@ -28,10 +28,12 @@ FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvatur
 INNER, INNER_LIMIT = 0.1, 30
 PIVOTED = 2e10  # n^3 a second of the pivoted factor of the row space
 WORD = 1e-8  # seconds an unknown, of the vectors of an iteration
-MANY = 60  # products that a factor may cost before CG is tried without
+HESSIANS = 3  # that a fit of another loss than the squared error takes
+MANY = 50  # products that factors may cost before CG is tried without
+PATIENCE = 0.5  # share of their time that CG may take without
 
 
-def curvature_inverse(specification, point, rng, slowness=1.0):
+def curvature_inverse(specification, point, rng, slowness=1.0, impatient=False):
     """Inverse of a preconditioner of the Hessian at a point, as a function of g.
 
     Parameters
@@ -45,6 +47,7 @@ def curvature_inverse(specification, point, rng, slowness=1.0):
     point : Expansion
     rng : numpy.random.Generator
     slowness : float, default=1.0
+    impatient : bool, default=False
         See `sample_size`.
 
     Returns
@@ -55,7 +58,7 @@ def curvature_inverse(specification, point, rng, slowness=1.0):
         Passes over X that it cost.
     """
     if isinstance(specification, str) and specification == "auto":
-        size, _ = sample_size(point.objective, slowness)
+        size, _ = sample_size(point.objective, slowness, impatient)
         if size is not None:
             return sampled_factor(point, size, rng)
         if _too_sparse(point.objective):
@@ -97,19 +100,25 @@ def _too_sparse(f):
 
 def factor_is_dear(f):
     """Whether CG on a sparse X is likely to be done before a factor is."""
-    return f.design.rows.sparse and products_per_factor(f) >= MANY
+    return f.design.rows.sparse and products_of_factors(f) >= MANY
 
 
-def products_per_factor(f):
-    """CG iterations in the time of the smaller side's Gram matrix and its factor."""
+def patience(f):
+    """CG iterations that a fit may spend before a factor is made."""
+    return PATIENCE * products_of_factors(f)
+
+
+def products_of_factors(f):
+    """CG iterations in the time of the factors of a fit, of the smaller side."""
     rows, n, dim = f.design.rows, f.n_rows, f.dim
     if n < dim:
         factor = n**3 / PIVOTED + (0.0 if rows.sparse else n**2 * dim / rates.WIDE_GRAM)
     else:
         factor = (rows.gram_cost + 2 * factor_cost(f)) * rows.pass_seconds
     columns = 1 if f.coupled else f.n_columns  # each class has a factor of its own
-    product = (rows.pass_seconds + WORD * dim) * columns + rows.call_seconds
-    return factor / product
+    product = 2 * rows.pass_seconds if rows.sparse else rows.pass_seconds  # heavy rows
+    factors = 1 if f.quadratic else HESSIANS
+    return factors * factor / ((product + WORD * dim) * columns + rows.call_seconds)
 
 
 def heavy_rows(point):
@@ -180,7 +189,7 @@ def smallest_at_most(specification):
     return 1.0 if known else math.inf
 
 
-def sample_size(f, slowness=1.0):
+def sample_size(f, slowness=1.0, impatient=False):
     r"""Rows whose Hessian makes the best Cholesky preconditioner, and the cost in all.
 
     With the Hessian of m rows and an effective dimension d, CG gains about a factor
@@ -190,19 +199,26 @@ def sample_size(f, slowness=1.0):
     leverage that the sample misses can cost several times the iterations, and the
     squared error does not show them: there stored rows are all taken, unless a sample
     promises an eighth of the cost; and where their Hessian takes little time, the
-    effective dimension is not worth estimating. Where iterations have been
-    measured, ``slowness`` is their number over the one foreseen.
+    effective dimension is not worth estimating.
+
+    Parameters
+    ----------
+    f : Objective
+    slowness : float, default=1.0
+        Number of iterations over the one foreseen, where they have been measured.
+    impatient : bool, default=False
+        Whether CG has already failed to be done before a dear factor.
 
     Returns
     -------
     int or None
-        None where a factor of order dim is out of question.
+        None where a factor of order dim is out of question, or dear.
     float
         Estimated passes.
     """
     if f.dim > f.design.rows.largest_factor or 2 * f.n_rows < f.dim:
         return None, math.inf
-    if factor_is_dear(f):
+    if factor_is_dear(f) and not impatient:
         return None, math.inf
     whole, rows = _single_cost(f), f.design.rows
     if f.quadratic and rows.stored and whole * rows.pass_seconds < rows.small_seconds:
