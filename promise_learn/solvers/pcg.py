@@ -36,7 +36,8 @@ class PCG(Solver):
     Raises
     ------
     ValueError
-        If the loss is not the squared error, or patience is not positive.
+        If the loss is not the squared error, patience is not positive, or it is finite
+        and the factor has no room.
 
     References
     ----------
@@ -67,6 +68,8 @@ class PCG(Solver):
             )
         if not self.patience > 0:
             raise ValueError(f"patience={self.patience!r}: use a positive number")
+        if math.isfinite(self.patience):
+            Direct().check(f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` every iteration of conjugate gradients."""
