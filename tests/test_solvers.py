@@ -26,6 +26,7 @@ from promise_learn.solvers import (
     resolve_solver,
 )
 from promise_learn.solvers.auto import choose
+from promise_learn.solvers.sketch import factor_is_dear
 from promise_learn.testing import (
     SOLVER_CASES,
     DenseProblem,
@@ -222,6 +223,11 @@ def test_sparse_x_is_factored_where_that_is_cheap_and_else_after_some_products()
         solver = choose(text(*shape))
         assert isinstance(solver, PCG)
         assert 30 < solver.patience < 2000
+
+
+def test_no_factor_is_dear_that_has_no_room():
+    assert factor_is_dear(text(7000, 5500))
+    assert not factor_is_dear(text(7000, 6500))
 
 
 def test_dense_x_of_few_rows_is_factored_and_else_after_some_products():

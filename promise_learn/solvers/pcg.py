@@ -29,9 +29,9 @@ class PCG(Solver):
         diagonal of the others where X is very sparse; else "nystrom". None is plain
         conjugate gradients.
     patience : float, default=inf
-        Iterations after which `Direct` takes over. "auto" allows those that take half
-        of the time of a factor, where rows are fewer than columns: how many are needed
-        depends on the penalty and shows only on the way.
+        Iterations after which `Direct` takes over. ``solver="auto"`` allows those that
+        take half of the time of a factor, where X is sparse or rows are few: how many
+        are needed depends on the penalty and shows only on the way.
 
     Raises
     ------

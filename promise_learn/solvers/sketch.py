@@ -99,8 +99,10 @@ def _too_sparse(f):
 
 
 def factor_is_dear(f):
-    """Whether CG on a sparse X is likely to be done before a factor is."""
-    return f.design.rows.sparse and products_of_factors(f) >= MANY
+    """Whether CG on a sparse X is likely to be done before a factor with room is."""
+    rows, order = f.design.rows, min(f.dim, f.n_rows)
+    possible = rows.sparse and order <= rows.largest_factor
+    return possible and products_of_factors(f) >= MANY
 
 
 def patience(f):
