@@ -232,7 +232,13 @@ def test_no_factor_is_dear_that_has_no_room():
 
 def test_dense_x_of_few_rows_is_factored_and_else_after_some_products():
     X = np.empty((5000, 8000), np.float32)  # its values are not looked at
-    for rows, kind in ((300, Direct), (5000, PCG)):
-        weights, y = np.full(rows, 1 / rows), np.zeros(rows)
-        part = (Design(X[:rows]), y, SquaredError(), weights)
-        assert isinstance(choose(Objective(*part, np.ones(8000), (8000,))), kind)
+    for shape, kind in (((300, 8000), Direct), ((5000, 8000), PCG)):
+        assert isinstance(choose(nothing(X, *shape)), kind)
+    X = np.empty((1500, 2000))  # a factor in single precision is cheaper
+    assert isinstance(choose(nothing(X, 1500, 2000)), PCG)
+
+
+def nothing(X, n, p):
+    """Ridge objective of a part of X and zeros."""
+    part = (Design(X[:n, :p]), np.zeros(n), SquaredError(), np.full(n, 1 / n))
+    return Objective(*part, np.ones(p), (p,))

@@ -5,6 +5,7 @@ from .newton_cholesky import Direct, NewtonCholesky
 from .pcg import PCG
 from .sketch import (
     HESSIANS,
+    PIVOTED,
     factor_cost,
     factor_is_dear,
     patience,
@@ -19,7 +20,6 @@ CHEAP = 8.0
 CAUTION = 0.6  # rows of high leverage make a sample worse than its estimate
 PRODUCTS = 100
 SKETCHED = 200  # products that take as long as the sketch of a dense X, or longer
-FLOPS = 2e10
 SECONDS_AN_ENTRY = 5e-9
 SECONDS_A_WORD = 2e-8
 
@@ -57,9 +57,8 @@ def choose(f):
     if f.n_rows < f.dim:
         if not f.quadratic:
             return dense if _row_space_pays(f) else iterative
-        if f.design.rows.sparse or products_of_factors(f) < SKETCHED:
-            return dense
-        return PCG(patience=patience(f))
+        if not f.design.rows.sparse and products_of_factors(f) >= SKETCHED:
+            return PCG(patience=patience(f))
     rows = f.design.rows
     hessian = rows.gram_cost * (f.n_columns**2 if f.coupled else 1)
     iteration = rows.pass_seconds + rows.call_seconds
@@ -73,7 +72,7 @@ def choose(f):
 
 def _row_space_pays(f):
     """Whether n x n factors cost less than the products that CG is likely to take."""
-    factors = HESSIANS * f.n_rows**3 / FLOPS
+    factors = HESSIANS * f.n_rows**3 / PIVOTED
     entries, unknowns = f.design.rows.nnz, f.dim * f.n_columns
     return factors < PRODUCTS * (SECONDS_AN_ENTRY * entries + SECONDS_A_WORD * unknowns)
 
