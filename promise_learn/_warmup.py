@@ -17,8 +17,9 @@ _STORAGES: dict[str, Callable[[Any], Any]] = {
     "F": np.asfortranarray,
     "csr": lambda X: csr_array(X * (np.arange(X.size).reshape(X.shape) % 4 == 0)),
 }
-_AUTO = ("direct", "pcg", "newton-cholesky", "newton-cg")  # what "auto" chooses from
-_RIDGE_ONLY = ("direct", "pcg", "nystrom-pcg")
+# what "auto" chooses from
+_AUTO = ("direct", "pcg", "dual-cg", "newton-cholesky", "newton-cg")
+_RIDGE_ONLY = ("direct", "pcg", "dual-cg", "nystrom-pcg")
 
 
 class Compiled(NamedTuple):

@@ -96,9 +96,9 @@ class Ridge(MultiOutputMixin, LinearPrediction, RidgeBase):
         Iterations (batch solvers) or epochs (stochastic ones); None for the solver's
         own limit.
     solver : str or Solver, default="auto"
-        "auto", "direct", "nystrom-pcg", "newton-cholesky", "newton-cg", "sketchy-sgd",
-        "sketchy-svrg", "sketchy-saga", "sketchy-katyusha", "lbfgs", a method to compare
-        with (see doc/methods.md), or an object of
+        "auto", "direct", "pcg", "dual-cg", "nystrom-pcg", "newton-cholesky",
+        "newton-cg", "sketchy-sgd", "sketchy-svrg", "sketchy-saga", "sketchy-katyusha",
+        "lbfgs", a method to compare with (see doc/methods.md), or an object of
         `promise_learn.solvers`.
     preconditioner : str, Preconditioner or None, default="auto"
         For solvers that use one: "nystrom", "ssn", "sassn-c", "sassn-r", "diagonal",

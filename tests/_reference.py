@@ -2,7 +2,7 @@
 
 import numpy as np
 
-SQUARED_ERROR_ONLY = {"direct", "nystrom-pcg", "pcg"}
+SQUARED_ERROR_ONLY = {"direct", "dual-cg", "nystrom-pcg", "pcg"}
 """Solvers that take no other loss."""
 
 MODERATE = {"sketchy-sgd"}

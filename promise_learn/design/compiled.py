@@ -19,6 +19,7 @@ from .rows import Rows, array_rows, scaled_single
 from .wide_gram import evenly, wide_gram
 
 BLOCK_BYTES = 2**24  # of rows that a product with several columns takes at once
+SQUARED = 2**18  # entries whose squares are taken at once
 BAND_ROWS = 2000  # by which bands of a Gram matrix are divided
 FULL = 0.4  # share of entries from which a dense X is read faster than CSR
 
@@ -218,9 +219,14 @@ class SparseRows(CompiledRows):
 
     def row_squares(self, v):
         """Sum over columns of x_ij^2 v_j, for every row."""
-        X = self.X
-        squared = (X.data.astype(float) ** 2, X.indices, X.indptr)
-        return type(X)(squared, shape=X.shape) @ v
+        X, out = self.X, np.empty(self.shape[0])
+        edges = self._boundaries(1 + self.nnz // SQUARED).tolist()
+        for lo, hi in pairwise(edges):
+            first, last = X.indptr[lo], X.indptr[hi]
+            squares = X.data[first:last].astype(float) ** 2
+            parts = squares, X.indices[first:last], X.indptr[lo : hi + 1] - first
+            out[lo:hi] = type(X)(parts, shape=(hi - lo, self.shape[1])) @ v
+        return out
 
     def _boundaries(self, parts):
         edges = np.searchsorted(self.X.indptr, evenly(0, self.nnz, parts))

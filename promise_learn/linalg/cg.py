@@ -130,6 +130,7 @@ def pcg(
     cautious=False,
     flexible=False,
     smallest=math.inf,
+    bound=None,
 ):
     """Generate the iterates of preconditioned conjugate gradients for H x = b.
 
@@ -156,6 +157,9 @@ def pcg(
     smallest : float, default=inf
         Upper bound of the smallest eigenvalue of P^-1 H, where one is known: CG may see
         small ones late.
+    bound : callable, default=None
+        Residual to a bound of the gap, where there is one; no eigenvalue is estimated
+        then, and the caution is not needed.
 
     Yields
     ------
@@ -194,12 +198,15 @@ def pcg(
         turn = -_quotient(alpha * inner(v, z), gamma, moving) if flexible else beta
         # one transfer an iteration: alpha is zero where nothing moves
         host = _on_host([alpha, beta, gamma, new, curvature])
-        lanczos.update(host[0], host[1], host[3])
         gains.append(0.5 * float(host[0] @ host[2]))
         decrease += gains[-1]
         k += 1
-        gap = 0.5 * max(float(host[3].sum()), 0.0) / lanczos.smallest
-        gap = min(gap, _extrapolated(gains))
+        if bound is None:
+            lanczos.update(host[0], host[1], host[3])
+            gap = 0.5 * max(float(host[3].sum()), 0.0) / lanczos.smallest
+            gap = min(gap, _extrapolated(gains))
+        else:
+            gap = bound(r)
         if ((host[2] > tiny) & (np.abs(host[4]) <= tiny)).any():
             gap = math.inf  # a residual in a direction without curvature
         gaps.append(gap)

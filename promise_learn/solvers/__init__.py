@@ -16,6 +16,7 @@ _HOME = {
     "direct": ("newton_cholesky", "Direct"),
     "pcg": ("pcg", "PCG"),
     "nystrom-pcg": ("pcg", "NystromPCG"),
+    "dual-cg": ("dual_cg", "DualCG"),
     "newton-cholesky": ("newton_cholesky", "NewtonCholesky"),
     "newton-cg": ("newton_cg", "NewtonCG"),
     "sketchy-sgd": ("sketchy_sgd", "SketchySGD"),

@@ -1,5 +1,9 @@
 """Which solver "auto" stands for: the cheapest by a cost model in passes over X."""
 
+import math
+
+from ._dual import Dual
+from .dual_cg import DualCG
 from .newton_cg import NewtonCG
 from .newton_cholesky import Direct, NewtonCholesky
 from .pcg import PCG
@@ -10,6 +14,7 @@ from .sketch import (
     factor_is_dear,
     patience,
     products_of_factors,
+    rows_alike,
     sample_size,
 )
 
@@ -20,6 +25,8 @@ CHEAP = 8.0
 CAUTION = 0.6  # rows of high leverage make a sample worse than its estimate
 PRODUCTS = 100
 SKETCHED = 200  # products that take as long as the sketch of a dense X, or longer
+TALL = 4  # rows a column from which the dual is never better
+BARE = 40  # iterations of CG on the dual of a square X, that others need as well
 SECONDS_AN_ENTRY = 5e-9
 SECONDS_A_WORD = 2e-8
 
@@ -41,6 +48,21 @@ def choose(f):
     -------
     Solver
     """
+    found = _choose(f)
+    if isinstance(found, PCG) and f.design.rows.sparse and _dual_may_do(f):
+        limit = BARE * (1 + f.dim / f.n_rows)
+        if math.isfinite(found.patience):
+            limit = min(limit, patience(f, f.n_rows))
+        return DualCG(limit, found)
+    return found
+
+
+def _dual_may_do(f):
+    """Whether CG without a preconditioner is worth a try, in n unknowns."""
+    return f.n_rows < TALL * f.dim and Dual.exists(f) and rows_alike(f)
+
+
+def _choose(f):
     size = min(f.dim, f.n_rows + 1)
     if f.coupled:
         size *= f.n_columns

@@ -28,8 +28,8 @@ class Step:
 
     Attributes
     ----------
-    w : array
-        Current iterate.
+    w : array, or function that returns it
+        Current iterate; a function where it takes a product with X.
     value, gradient : float, array or None
         Objective and gradient at w, where the solver has them.
     gap : float or None
@@ -132,6 +132,11 @@ class Result:
     history: dict = field(default_factory=dict)
 
 
+def _made(w):
+    """Iterate of a step, made now where the step brings a function."""
+    return w() if callable(w) else w
+
+
 _COLUMNS = ("passes", "seconds", "objective", "gap", "step_size", "refreshes")
 
 
@@ -151,7 +156,7 @@ class _Run:
         """Value and gap of the step where it brings none; whether finite, converged."""
         point, self.reliable = None, step.reliable
         if step.value is None:
-            point = self.f.expand(step.w)
+            point = self.f.expand(_made(step.w))
             step.value, step.gradient = point.value, point.gradient
             self.extra_passes += 1
         value = step.value
@@ -196,7 +201,7 @@ class _Run:
         if not gap <= self.retry_below and len(self.rows) < self.retry_after:
             return math.nan
         if point is None:
-            point = self.f.expand(step.w)
+            point = self.f.expand(_made(step.w))
             self.extra_passes += 1
         measured, passes = suboptimality(point, target)
         self.extra_passes += passes
@@ -229,7 +234,9 @@ class _Run:
             for name, values in zip(_COLUMNS, columns, strict=True)
         }
         last = self.rows[-1] if self.rows else (0.0, 0.0, math.nan, math.nan)
-        return Result(self.best, status, len(self.rows), last[0], last[3], history)
+        return Result(
+            _made(self.best), status, len(self.rows), last[0], last[3], history
+        )
 
 
 @np.errstate(over="ignore", invalid="ignore")  # the status says that a run diverged

@@ -41,9 +41,9 @@ class NewtonCG(Solver):
     ----------
     preconditioner : str, Preconditioner or None, default="auto"
         "auto" is the Cholesky factor of the Hessian of a row sample, of every class
-        where these are small, and of a larger sample where one proves slow; else, where
-        X is very sparse, the rows of large leverage and the diagonal of the others, and
-        where rows have like norms none until a step asks for 20 CG iterations; else
+        where these are small, and of a larger sample where one proves slow; else, for
+        sparse X, the rows of large leverage and the diagonal of the others, and where
+        rows have like norms none until a step asks for 20 CG iterations; for dense X
         "nystrom": the Nystrom approximation of the whole Hessian, of adaptive rank, on
         equilibrated columns.
     max_cg : int, default=500

@@ -25,8 +25,8 @@ class PCG(Solver):
     ----------
     preconditioner : str, Preconditioner or None, default="auto"
         "auto" is the Cholesky factor of the Hessian of all rows or a sample, in single
-        precision, where that is small enough; else the rows of large leverage and the
-        diagonal of the others where X is very sparse; else "nystrom". None is plain
+        precision, where that is small enough; else, for sparse X, the rows of large
+        leverage and the diagonal of the others; for dense X "nystrom". None is plain
         conjugate gradients.
     patience : float, default=inf
         Iterations after which `Direct` takes over. ``solver="auto"`` allows those that

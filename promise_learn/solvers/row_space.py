@@ -19,8 +19,11 @@ BLOCK_ENTRIES = 2**22
 
 def applies(f):
     """Whether the objective has fewer rows than columns and one penalty for all."""
-    if f.n_rows >= f.dim - 1:
-        return False
+    return f.n_rows < f.dim - 1 and alike(f)
+
+
+def alike(f):
+    """Whether one penalty serves all coefficients of a target."""
     coefficients = f.penalty[: f.design.rows.shape[1], ...]
     first = coefficients[:1, ...]
     return f.design.scale is None and bool(f.xp.all(coefficients == first))

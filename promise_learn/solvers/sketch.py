@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .._arrays import as_numpy, column_squares, like, take
+from .._arrays import as_numpy, column_squares, like, row_squares, take
 from ..design import rates
 from ..linalg.cg import pcg
 from ..linalg.nystrom import Sketch
@@ -23,7 +23,7 @@ SKETCH_COST = 0.25
 FLOOR = 1e-12
 HEAVY, EVEN = 0.5, 2.0
 LONG, BYTES_OF_ENTRY = 4, 12
-ALIKE, MANY_ROWS = 4.0, 300
+ALIKE, MANY_ROWS, SOME_ROWS = 4.0, 300, 1000
 FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
 INNER, INNER_LIMIT = 0.1, 30
 PIVOTED = 2e10  # n^3 a second of the pivoted factor of the row space
@@ -40,10 +40,9 @@ def curvature_inverse(specification, point, rng, slowness=1.0, impatient=False):
     ----------
     specification : str, Preconditioner or None
         "auto" for a Cholesky factor of the Hessian of a row sample where that is small
-        enough, else "nystrom": the Nystrom approximation of the whole Hessian, of
-        adaptive rank; and `heavy_rows` where X is so sparse that dense factors would
-        cost more than products with X. Others are built from a sample of 10 sqrt(n)
-        rows.
+        enough and not dear; else `heavy_rows` of a sparse X, and "nystrom" of a dense
+        one: the Nystrom approximation of the whole Hessian, of adaptive rank. Others
+        are built from a sample of 10 sqrt(n) rows.
     point : Expansion
     rng : numpy.random.Generator
     slowness : float, default=1.0
@@ -61,7 +60,7 @@ def curvature_inverse(specification, point, rng, slowness=1.0, impatient=False):
         size, _ = sample_size(point.objective, slowness, impatient)
         if size is not None:
             return sampled_factor(point, size, rng)
-        if _too_sparse(point.objective):
+        if point.objective.design.rows.sparse:
             return heavy_rows(point)
         specification = "nystrom"
     if isinstance(specification, str) and specification == "nystrom":
@@ -72,7 +71,7 @@ def curvature_inverse(specification, point, rng, slowness=1.0, impatient=False):
 def may_be_poor(specification, f):
     """Whether the inverse may leave small eigenvalues that CG sees late."""
     if isinstance(specification, str) and specification == "auto":
-        return _too_sparse(f) and sample_size(f)[0] is None
+        return f.design.rows.sparse and sample_size(f)[0] is None
     return not (isinstance(specification, str) and specification == "nystrom")
 
 
@@ -86,16 +85,14 @@ def starts_bare(specification, f):
     auto = isinstance(specification, str) and specification == "auto"
     if not auto or f.quadratic or f.n_rows < MANY_ROWS:
         return False
-    if not may_be_poor(specification, f):
-        return False
-    rows = f.design.rows
-    norms = rows.row_squares(rows.zeros((rows.shape[1],)) + 1)
+    return may_be_poor(specification, f) and rows_alike(f)
+
+
+def rows_alike(f):
+    """Whether the longest of some rows of X is not much longer than the mean one."""
+    chosen = np.arange(0, f.n_rows, max(1, f.n_rows // SOME_ROWS))
+    norms = row_squares(f.design.rows.block(chosen))
     return bool(f.xp.max(norms) <= ALIKE * f.xp.mean(norms))
-
-
-def _too_sparse(f):
-    """Whether the dense factors of a sketch would cost more than products with X."""
-    return f.design.rows.nnz < 2 * START_RANK * f.dim or factor_is_dear(f)
 
 
 def factor_is_dear(f):
@@ -105,13 +102,16 @@ def factor_is_dear(f):
     return possible and products_of_factors(f) >= MANY
 
 
-def patience(f):
+def patience(f, unknowns=None):
     """CG iterations that a fit may spend before a factor is made."""
-    return PATIENCE * products_of_factors(f)
+    return PATIENCE * products_of_factors(f, unknowns)
 
 
-def products_of_factors(f):
-    """CG iterations in the time of the factors of a fit, of the smaller side."""
+def products_of_factors(f, unknowns=None):
+    """CG iterations in the time of the factors of a fit, of the smaller side.
+
+    Those are iterations on vectors of dim, or of another number of unknowns.
+    """
     rows, n, dim = f.design.rows, f.n_rows, f.dim
     if n < dim:
         factor = n**3 / PIVOTED + (0.0 if rows.sparse else n**2 * dim / rates.WIDE_GRAM)
@@ -120,7 +120,11 @@ def products_of_factors(f):
     columns = 1 if f.coupled else f.n_columns  # each class has a factor of its own
     product = 2 * rows.pass_seconds if rows.sparse else rows.pass_seconds  # heavy rows
     factors = 1 if f.quadratic else HESSIANS
-    return factors * factor / ((product + WORD * dim) * columns + rows.call_seconds)
+    return (
+        factors
+        * factor
+        / ((product + WORD * (unknowns or dim)) * columns + rows.call_seconds)
+    )
 
 
 def heavy_rows(point):

@@ -9,7 +9,7 @@ import array_api_strict as strict
 from promise_learn._arrays import as_numpy
 from promise_learn.solvers import SOLVERS
 
-SQUARED_ERROR_ONLY = ("direct", "nystrom-pcg", "pcg")
+SQUARED_ERROR_ONLY = ("direct", "dual-cg", "nystrom-pcg", "pcg")
 
 AT_ROUNDING = ("lbfgs", "subsampled-newton", "newton-sketch", "subspace-newton")
 """Solvers that at a tol of 1e-12 stop when rounding lets them, some steps off."""
