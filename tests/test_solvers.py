@@ -220,7 +220,7 @@ def test_what_patience_does_not_allow_is_factored(shape, targets):
 def test_sparse_x_is_factored_where_that_is_cheap_and_else_after_some_products():
     assert isinstance(choose(text(3000, 200)), Direct)
     for shape in ((3000, 2500), (2000, 9000)):
-        solver = choose(text(*shape))
+        solver = choose(text(*shape)).then
         assert isinstance(solver, PCG)
         assert 30 < solver.patience < 2000
 

@@ -1,0 +1,180 @@
+"""Conjugate gradients on the dual of ridge regression: its bound, and what follows."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+
+from promise_learn import Ridge
+from promise_learn.design import Design
+from promise_learn.losses import Logistic, SquaredError
+from promise_learn.objective import Objective
+from promise_learn.solvers import PCG, Direct, DualCG, Status, minimize
+from promise_learn.solvers.auto import choose
+from promise_learn.solvers.base import Solver
+from promise_learn.solvers.sketch import may_be_poor
+
+STORAGES = ["dense", "csr"]
+
+
+def objective(storage, targets=(), intercept=True, n=60, p=90, alpha=0.3):
+    """Ridge with weights, three of them zero, and a penalty of its own per target."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p)) * (rng.random((n, p)) < 0.2)
+    y, weights = rng.standard_normal((n, *targets)) + 1, rng.random(n)
+    weights[:3] = 0
+    penalty = np.full((p + intercept, *targets), alpha)
+    if targets:
+        penalty = penalty * np.arange(1, targets[0] + 1)
+    penalty[p:] = 0
+    X = X if storage == "dense" else sparse.csr_matrix(X)
+    part = (Design(X, intercept=intercept), y, SquaredError(), weights / weights.sum())
+    return Objective(*part, penalty, (p + intercept, *targets))
+
+
+def minimum(f):
+    """Value of F at the solution of the normal equations, and the solution."""
+    X = f.design.rows.X
+    X = X if isinstance(X, np.ndarray) else X.toarray()
+    Z = np.hstack([X, np.ones((len(X), int(f.design.intercept)))])
+    y = f.y.reshape(len(X), -1)
+    penalty = np.broadcast_to(
+        f.penalty.reshape(len(f.penalty), -1), (f.dim, y.shape[1])
+    )
+    S, total, columns = np.diag(f.weights), 0.0, []
+    for k in range(y.shape[1]):
+        w = np.linalg.solve(Z.T @ S @ Z + np.diag(penalty[:, k]), Z.T @ S @ y[:, k])
+        columns.append(w)
+        error = Z @ w - y[:, k]
+        total += 0.5 * (error @ S @ error + penalty[:, k] @ w**2)
+    return total, np.stack(columns, axis=1).reshape(f.shape)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("targets", [(), (3,)], ids=["one", "three"])
+@pytest.mark.parametrize("storage", STORAGES)
+def test_every_step_knows_its_value_and_a_bound_of_its_gap(storage, targets, intercept):
+    f = objective(storage, targets, intercept)
+    least, best = minimum(f)
+    rng = np.random.default_rng(0)
+    steps = list(islice(DualCG().iterate(f, f.zeros(), rng), 25))
+    for step in steps:
+        w = step.w()
+        assert_allclose(step.value, f.value(w), 1e-12)
+        assert step.gap >= step.value - least - 1e-13 * least
+    assert steps[-1].gap < 1e-6 * least
+    result = minimize(f, DualCG(), tol=1e-14)
+    assert result.status is Status.CONVERGED
+    assert_allclose(result.w, best, 1e-6, 1e-7)  # the root of tol
+
+
+def test_the_bound_ends_a_fit_within_an_iteration_of_the_first_that_would_do():
+    """On text of unit rows; there the bound was 1.1 to 1.5 times the true gap."""
+    rng = np.random.default_rng(0)
+    X = sparse.random(2000, 6000, 0.005, "csr", rng=rng)
+    X = sparse.csr_matrix(X / np.sqrt(X.multiply(X).sum(axis=1)))
+    y = X @ rng.standard_normal(6000) + 0.1 * rng.standard_normal(2000)
+    model = Ridge(solver="dual-cg", tol=1e-6).fit(X, y)
+    closer = Ridge(solver="direct", tol=1e-12).fit(X, y).history_["objective"][-1]
+    gaps = model.history_["objective"] / closer - 1
+    needed = 1 + np.flatnonzero(gaps <= 1e-6)[0]
+    assert needed <= model.n_iter_ <= needed + 1
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_start_near_the_minimum_saves_iterations(storage):
+    f = objective(storage)
+    rough = minimize(f, DualCG(), tol=1e-5).w
+    cold = minimize(f, DualCG(), tol=1e-9)
+    warm = minimize(f, DualCG(), w0=rough, tol=1e-9)
+    assert warm.n_iter < cold.n_iter
+    assert_allclose(f.value(warm.w), f.value(cold.w), 1e-9)
+
+
+def test_a_start_that_fits_every_row_is_no_trouble():
+    f = objective("csr", intercept=False)
+    w = np.linalg.lstsq(f.design.rows.X.toarray(), f.y, rcond=None)[0]
+    result = minimize(f, DualCG(), w0=w, tol=1e-10)
+    assert_allclose(f.value(result.w), minimum(f)[0], 1e-9)
+
+
+class Watched(Solver):
+    """A solver that says where it was asked to start."""
+
+    name = "watched"
+
+    def iterate(self, f, w, rng):
+        """Note the start, and leave the work to `Direct`."""
+        self.value = f.value(w)
+        yield from Direct().iterate(f, w, rng)
+
+
+def test_another_solver_goes_on_from_where_it_is_too_slow():
+    f, then = objective("csr", alpha=1e-6), Watched()
+    result = minimize(f, DualCG(limit=20, then=then), tol=1e-12)
+    assert result.status is Status.CONVERGED
+    assert 10 < result.n_iter < 15  # ten of CG, then those of the factor
+    assert then.value == pytest.approx(result.history["objective"][9], rel=1e-9)
+    assert np.all(np.diff(result.history["passes"]) >= 0)
+    assert_allclose(f.value(result.w), minimum(f)[0], 1e-9)
+
+
+def test_what_it_refuses():
+    f = objective("csr")
+    with pytest.raises(ValueError, match=r"limit=0: use a positive number"):
+        minimize(f, DualCG(limit=0))
+    with pytest.raises(ValueError, match=r"21 x|x .*matrix.*memory_limit"):
+        minimize(f, DualCG(then=Direct(memory_limit=10)))
+    with pytest.raises(ValueError, match=r"one positive penalty.*raise alpha"):
+        minimize(objective("csr", alpha=0.0), DualCG())
+    f.penalty[0] = 1.0
+    with pytest.raises(ValueError, match="one positive penalty"):
+        minimize(f, DualCG())
+    part = (f.design, np.sign(f.y), Logistic(), f.weights, f.penalty)
+    with pytest.raises(ValueError, match="squared-error problems only"):
+        minimize(Objective(*part, f.shape), DualCG())
+
+
+# ------------------------------------------------------------------ the choice
+
+
+def words(n, p, normalised, entries=40, alpha=1.0):
+    """Ridge objective of text, of unit rows or of counts of very different length."""
+    rng = np.random.default_rng(0)
+    columns = (p * rng.random((n, entries)) ** 4).astype(int)
+    rows = np.repeat(np.arange(n), entries)
+    X = sparse.csr_matrix((np.ones(n * entries), (rows, columns.ravel())), (n, p))
+    norms = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
+    scale = np.ones(n) if normalised else rng.pareto(1.0, n) + 0.1
+    X = sparse.csr_matrix(sparse.diags(scale / norms) @ X)
+    y, penalty = rng.standard_normal(n), np.full(p, alpha / n)
+    return Objective(Design(X), y, SquaredError(), np.full(n, 1 / n), penalty, (p,))
+
+
+def test_auto_takes_the_dual_of_text_that_has_about_as_many_columns_as_rows():
+    solver = choose(words(6500, 9000, True))
+    assert isinstance(solver, DualCG)
+    assert isinstance(solver.then, PCG)
+    assert np.isinf(solver.then.patience)  # no factor has room
+    for f in (
+        words(6500, 9000, False),  # rows of unlike norm
+        words(9000, 2000, True),  # many rows a column
+        words(6500, 9000, True, alpha=0.0),
+    ):
+        assert isinstance(choose(f), PCG)
+
+
+def test_the_dual_may_take_as_long_as_half_of_a_factor():
+    solver = choose(words(1000, 40000, True))
+    assert isinstance(solver, DualCG)
+    assert 20 < solver.limit < 40 * (1 + 40000 / 1000)
+    assert np.isfinite(solver.then.patience)
+
+
+def test_sparse_x_without_a_factor_has_a_preconditioner_that_may_be_poor():
+    """Nystrom sketches took 2 to 30 times as long as heavy rows on such X."""
+    f = words(6500, 7000, False, entries=200)
+    assert f.design.rows.nnz > 32 * f.dim
+    assert may_be_poor("auto", f)
