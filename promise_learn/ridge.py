@@ -78,7 +78,7 @@ class Ridge(MultiOutputMixin, LinearPrediction, RidgeBase):
 
     The intercept b is not penalised; weights s multiplied by k ask for k alpha. Small
     problems are solved by Cholesky factors of the smaller side, large ones by
-    Nystrom-preconditioned conjugate gradients; neither needs scaled columns, and X is
+    preconditioned conjugate gradients; neither needs scaled columns, and X is
     neither copied nor made dense.
 
     Of scikit-learn's parameters, ``positive`` is absent (no bound on coefficients) and

@@ -28,7 +28,7 @@ class Iterate:
     ----------
     x, residual : array (dim,) or (dim, K)
     gap : float
-        Estimate of 1/2 r'H^-1 r, summed over columns.
+        Estimate of 1/2 r'H^-1 r, or the bound that there is, summed over columns.
     decrease : float
         1/2 (x - x0)'H(x - x0) so far, summed over columns: a lower bound of the energy
         of the first residual.
@@ -130,7 +130,7 @@ def pcg(
     cautious=False,
     flexible=False,
     smallest=math.inf,
-    bound=None,
+    bounded=False,
 ):
     """Generate the iterates of preconditioned conjugate gradients for H x = b.
 
@@ -157,9 +157,8 @@ def pcg(
     smallest : float, default=inf
         Upper bound of the smallest eigenvalue of P^-1 H, where one is known: CG may see
         small ones late.
-    bound : callable, default=None
-        Residual to a bound of the gap, where there is one; no eigenvalue is estimated
-        then, and the caution is not needed.
+    bounded : bool, default=False
+        Whether r'P^-1 r / 2 itself bounds the gap of interest: nothing is estimated.
 
     Yields
     ------
@@ -201,12 +200,10 @@ def pcg(
         gains.append(0.5 * float(host[0] @ host[2]))
         decrease += gains[-1]
         k += 1
-        if bound is None:
+        gap = 0.5 * max(float(host[3].sum()), 0.0)
+        if not bounded:
             lanczos.update(host[0], host[1], host[3])
-            gap = 0.5 * max(float(host[3].sum()), 0.0) / lanczos.smallest
-            gap = min(gap, _extrapolated(gains))
-        else:
-            gap = bound(r)
+            gap = min(gap / lanczos.smallest, _extrapolated(gains))
         if ((host[2] > tiny) & (np.abs(host[4]) <= tiny)).any():
             gap = math.inf  # a residual in a direction without curvature
         gaps.append(gap)

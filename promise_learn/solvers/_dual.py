@@ -9,7 +9,8 @@ class Dual:
 
     A is :math:`D^{1/2} X` and b :math:`D^{1/2} y`, with weights D; where there is an
     intercept, less their components along the roots of the weights. For the residual r
-    of x the gradient of F at w is -A'r, and F(w) - F* is at most r'r / 2.
+    of x the gradient of F at w is -A'r, and F(w) - F* is at most r'r / 2, which is the
+    gap between F(w) and the dual objective, x'(b + r) penalty / 2.
 
     Parameters
     ----------
@@ -19,8 +20,10 @@ class Dual:
 
     @staticmethod
     def exists(f):
-        """Whether all coefficients of a target have one positive penalty."""
-        return alike(f) and bool(f.xp.all(f.penalty[0, ...] > 0))
+        """Whether targets have one positive penalty each, and none of the intercept."""
+        penalty, p = f.penalty, f.design.rows.shape[1]
+        positive = f.xp.all(penalty[0, ...] > 0) & f.xp.all(penalty[p:, ...] == 0)
+        return alike(f) and bool(positive)
 
     def __init__(self, f):
         self._f, self._root = f, f.xp.sqrt(f.weights)
@@ -65,11 +68,12 @@ class Dual:
         mean = f.xp.sum(column(f.weights, error) * error, axis=0) / self._total
         return f.xp.concat([w[:-1, ...], w[-1:, ...] + mean], axis=0)
 
-    def value(self, x, residual):
-        """F at the primal point of an x with this residual."""
-        shrunk = 0.5 * inner(self._penalty * x, self.target + residual)
-        return self.gap(residual) + shrunk
+    def value(self, x, residual, gap):
+        """F at the primal point of an x with this residual and gap."""
+        dual = 0.5 * inner(self._penalty * x, self.target + residual)
+        return dual + gap
 
-    def gap(self, residual):
-        """Bound of F - F* at the primal point of an x with this residual."""
-        return 0.5 * inner(residual, residual)
+    def confirms(self, x, gap):
+        """Whether the residual that X itself gives at x has such a gap."""
+        residual = self.target - self.product(x)
+        return 0.5 * inner(residual, residual) <= gap

@@ -12,9 +12,9 @@ from .sketch import (
     PIVOTED,
     factor_cost,
     factor_is_dear,
+    like_text,
     patience,
     products_of_factors,
-    rows_alike,
     sample_size,
 )
 
@@ -25,8 +25,7 @@ CHEAP = 8.0
 CAUTION = 0.6  # rows of high leverage make a sample worse than its estimate
 PRODUCTS = 100
 SKETCHED = 200  # products that take as long as the sketch of a dense X, or longer
-TALL = 4  # rows a column from which the dual is never better
-BARE = 40  # iterations of CG on the dual of a square X, that others need as well
+BARE = 40  # iterations of the dual of a square X: as many as others take in all
 SECONDS_AN_ENTRY = 5e-9
 SECONDS_A_WORD = 2e-8
 
@@ -38,7 +37,7 @@ def choose(f):
     costs a Hessian each time; conjugate gradients cost a preconditioner and products.
     For the squared error on a sparse X, or on fewer rows than columns, CG has half of
     the time of the factor to converge (`PCG.patience`) where that is more than a few
-    products.
+    products. Normalised text needs no preconditioner: its dual is tried first.
 
     Parameters
     ----------
@@ -49,17 +48,13 @@ def choose(f):
     Solver
     """
     found = _choose(f)
-    if isinstance(found, PCG) and f.design.rows.sparse and _dual_may_do(f):
-        limit = BARE * (1 + f.dim / f.n_rows)
-        if math.isfinite(found.patience):
-            limit = min(limit, patience(f, f.n_rows))
-        return DualCG(limit, found)
-    return found
-
-
-def _dual_may_do(f):
-    """Whether CG without a preconditioner is worth a try, in n unknowns."""
-    return f.n_rows < TALL * f.dim and Dual.exists(f) and rows_alike(f)
+    sparse = isinstance(found, PCG) and f.design.rows.sparse
+    if not (sparse and Dual.exists(f) and like_text(f)):
+        return found
+    limit = BARE * (1 + f.dim / f.n_rows)
+    if math.isfinite(found.patience):
+        limit = min(limit, patience(f, dual=True))
+    return DualCG(limit, found)
 
 
 def _choose(f):

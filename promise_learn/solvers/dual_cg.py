@@ -8,11 +8,13 @@ from typing import Any
 from ..linalg.cg import pcg
 from ._dual import Dual
 from .base import Solver, Step
-from .pcg import PCG, RESTART
+from .pcg import PCG, RESTART, SLACK, lossy
 from .sketch import DECADES
 from .theory import Theory
 
-EARLY = 10
+EARLY = 10  # iterations, before which the rate is not looked at
+STALLED = 0.1  # of the gap that X itself gave at the last restart
+TINY = 1e-300
 
 
 @dataclass(repr=False, eq=False)
@@ -32,21 +34,21 @@ class DualCG(Solver):
     Parameters
     ----------
     limit : float, default=inf
-        Iterations that seven decades may take, by the rate of the iterations so far,
-        before another solver takes over.
+        Iterations that seven decades may take, by the rate of ten or more so far;
+        another solver takes over where they would take more.
     then : Solver or None, default=None
-        The one that does; `PCG` where None.
+        The one that does, also where rounding stops this one; `PCG` where None.
 
     Raises
     ------
     ValueError
         If the loss is not the squared error, coefficients have no common positive
-        penalty, or limit is not positive.
+        penalty, limit is not positive, or then is no solver for the problem.
 
     References
     ----------
     Saunders, Gammerman and Vovk, Ridge regression learning algorithm in dual variables
-    (1998), section 2; the bound is the duality gap at w and at the x that w implies.
+    (1998), section 2; the bound is the gap between F(w) and the dual objective at eta.
     """
 
     limit: float = math.inf
@@ -76,32 +78,38 @@ class DualCG(Solver):
             )
         if not self.limit > 0:
             raise ValueError(f"limit={self.limit!r}: use a positive number")
+        if not isinstance(self.then, Solver | None):
+            raise ValueError(f"then={self.then!r}: use a solver object or None")
         if self.then is not None:
             self.then.check(f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` every iteration of conjugate gradients."""
-        dual, passes, least, slow = Dual(f), 2.0, math.inf, False
-        x = dual.start(w)
+        dual, passes, before, slow = Dual(f), 1.0, math.inf, False
+        start, x = w, dual.start(w)
         while not slow:
             first = None
-            for it in pcg(dual.product, dual.target, _same, x, bound=dual.gap):
+            for it in pcg(dual.product, dual.target, _same, x, bounded=True):
                 x, passes, first = it.x, passes + 1, first or it.gap
-                w, value = partial(dual.primal, x), dual.value(x, it.residual)
-                yield Step(w, value, None, it.gap, True, passes, 1.0)
+                value = dual.value(x, it.residual, it.gap)
+                w = partial(dual.primal, x)
+                check = partial(dual.confirms, x, SLACK * it.gap)
+                step = Step(w, value, None, it.gap, True, passes, 1.0)
+                step.confirm = check if lossy(f) else None
+                yield step
                 slow = self._too_slow(it, first)
                 if slow or it.gap <= RESTART * first:
                     break
-            if not it.gap < least:
-                return
-            least = it.gap
-        for step in (self.then or PCG()).iterate(f, w(), rng):
+            slow, before = slow or not first < STALLED * before, first
+        for step in (self.then or PCG()).iterate(f, min(start, w(), key=f.value), rng):
             step.passes += passes
             yield step
 
     def _too_slow(self, it, first):
-        decades = math.log10(first / it.gap) if 0 < it.gap < first else 0.0
-        return it.iteration >= EARLY and it.iteration * DECADES > self.limit * decades
+        if it.iteration < EARLY or it.gap == 0:
+            return False
+        decades = max(math.log10(first / it.gap), TINY)
+        return it.iteration * DECADES > self.limit * decades
 
 
 def _same(v):

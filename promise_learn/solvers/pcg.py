@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from .._arrays import inner
 from ..linalg.cg import pcg
 from .base import Solver, Step
 from .newton_cholesky import Direct
@@ -11,6 +13,8 @@ from .sketch import curvature_inverse, may_be_poor, smallest_at_most
 from .theory import Theory
 
 RESTART = 1e-10
+EXACT = 1e-12  # rounding error of products, above which residuals are looked at anew
+SLACK = 2.0
 
 
 @dataclass(repr=False, eq=False)
@@ -89,15 +93,18 @@ class PCG(Solver):
             ):
                 passes += 1
                 first = first or it.decrease + it.gap
+                w, value = point.w + it.x, point.value - it.decrease
+                confirm = partial(_confirmed, f, w, it.residual, inverse)
                 yield Step(
-                    point.w + it.x,
-                    point.value - it.decrease,
+                    w,
+                    value,
                     None,
                     it.gap,
                     True,
                     passes,
                     1.0,
                     1,
+                    confirm if lossy(f) else None,
                 )
                 left -= 1
                 if it.gap <= RESTART * first or left <= 0:
@@ -111,6 +118,21 @@ class PCG(Solver):
                 return
             if not point.value < before:
                 return
+
+
+def lossy(f):
+    """Whether products in single precision may leave the residual of the recursion.
+
+    One column at a time is summed in double precision, and features have no other X.
+    """
+    rows = f.design.rows
+    return f.n_columns > 1 and rows.stored and rows.epsilon > EXACT
+
+
+def _confirmed(f, w, residual, inverse):
+    """Whether the gradient that X gives is about as small as the residual."""
+    g = f.expand(w).gradient
+    return inner(g, inverse(g)) <= SLACK * inner(residual, inverse(residual))
 
 
 @dataclass(repr=False, eq=False)

@@ -24,6 +24,7 @@ FLOOR = 1e-12
 HEAVY, EVEN = 0.5, 2.0
 LONG, BYTES_OF_ENTRY = 4, 12
 ALIKE, MANY_ROWS, SOME_ROWS = 4.0, 300, 1000
+TALL = 4  # rows a column, of which so many are better preconditioned
 FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
 INNER, INNER_LIMIT = 0.1, 30
 PIVOTED = 2e10  # n^3 a second of the pivoted factor of the row space
@@ -85,11 +86,16 @@ def starts_bare(specification, f):
     auto = isinstance(specification, str) and specification == "auto"
     if not auto or f.quadratic or f.n_rows < MANY_ROWS:
         return False
-    return may_be_poor(specification, f) and rows_alike(f)
+    return may_be_poor(specification, f) and like_text(f)
 
 
-def rows_alike(f):
-    """Whether the longest of some rows of X is not much longer than the mean one."""
+def like_text(f):
+    """Whether rows are not many, and the longest of some not much longer than the mean.
+
+    That is normalised text, which needs no preconditioner.
+    """
+    if f.n_rows >= TALL * f.dim:
+        return False
     chosen = np.arange(0, f.n_rows, max(1, f.n_rows // SOME_ROWS))
     norms = row_squares(f.design.rows.block(chosen))
     return bool(f.xp.max(norms) <= ALIKE * f.xp.mean(norms))
@@ -102,15 +108,15 @@ def factor_is_dear(f):
     return possible and products_of_factors(f) >= MANY
 
 
-def patience(f, unknowns=None):
+def patience(f, dual=False):
     """CG iterations that a fit may spend before a factor is made."""
-    return PATIENCE * products_of_factors(f, unknowns)
+    return PATIENCE * products_of_factors(f, dual)
 
 
-def products_of_factors(f, unknowns=None):
+def products_of_factors(f, dual=False):
     """CG iterations in the time of the factors of a fit, of the smaller side.
 
-    Those are iterations on vectors of dim, or of another number of unknowns.
+    On the dual they take vectors of n, not dim, and no preconditioner.
     """
     rows, n, dim = f.design.rows, f.n_rows, f.dim
     if n < dim:
@@ -118,13 +124,11 @@ def products_of_factors(f, unknowns=None):
     else:
         factor = (rows.gram_cost + 2 * factor_cost(f)) * rows.pass_seconds
     columns = 1 if f.coupled else f.n_columns  # each class has a factor of its own
-    product = 2 * rows.pass_seconds if rows.sparse else rows.pass_seconds  # heavy rows
+    product = rows.pass_seconds + WORD * (n if dual else dim)
+    if rows.sparse and not dual:
+        product += rows.pass_seconds  # heavy rows
     factors = 1 if f.quadratic else HESSIANS
-    return (
-        factors
-        * factor
-        / ((product + WORD * (unknowns or dim)) * columns + rows.call_seconds)
-    )
+    return factors * factor / (product * columns + rows.call_seconds)
 
 
 def heavy_rows(point):
