@@ -102,7 +102,7 @@ class DualCG(Solver):
                     break
             slow, before = slow or not first < STALLED * before, first
         for step in (self.then or PCG()).iterate(f, min(start, w(), key=f.value), rng):
-            step.passes += passes
+            step.passes += passes + 2
             yield step
 
     def _too_slow(self, it, first):
