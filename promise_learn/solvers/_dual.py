@@ -73,7 +73,7 @@ class Dual:
         dual = 0.5 * inner(self._penalty * x, self.target + residual)
         return dual + gap
 
-    def confirms(self, x, gap):
-        """Whether the residual that X itself gives at x has such a gap."""
+    def gap(self, x):
+        """Bound of F - F* by the residual that X itself gives at x."""
         residual = self.target - self.product(x)
-        return 0.5 * inner(residual, residual) <= gap
+        return 0.5 * inner(residual, residual)

@@ -38,7 +38,8 @@ class Step:
         Whether ``gap`` may be believed as it stands (Newton decrement of the true
         Hessian). Otherwise it is a lower estimate, and `minimize` certifies it.
     confirm : callable or None
-        Asked, where a reliable gap ends the run, whether it is a bound after all.
+        Asked, where a reliable gap ends the run, for another estimate: the larger one
+        counts.
     passes : float
         Passes over X so far.
     step_size : float
@@ -166,8 +167,8 @@ class _Run:
         target = max(margin / step.doubt * self.tol * abs(value), self.floor)
         if not step.reliable and math.isfinite(value) and not step.gap > target:
             step.gap = self._certify(step, point, step.gap, target)
-        elif step.gap <= target and step.confirm is not None and not step.confirm():
-            step.gap = math.inf
+        elif step.gap <= target and step.confirm is not None:
+            step.gap = max(step.gap, step.confirm())
         known = value - self.best_value  # F* is no larger than the least value seen
         if step.gap <= target < known and known > NOTICEABLE * abs(value):
             step.gap = known

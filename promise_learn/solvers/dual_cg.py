@@ -8,7 +8,7 @@ from typing import Any
 from ..linalg.cg import pcg
 from ._dual import Dual
 from .base import Solver, Step
-from .pcg import PCG, RESTART, SLACK, lossy
+from .pcg import PCG, RESTART, lossy
 from .sketch import DECADES
 from .theory import Theory
 
@@ -93,9 +93,8 @@ class DualCG(Solver):
                 x, passes, first = it.x, passes + 1, first or it.gap
                 value = dual.value(x, it.residual, it.gap)
                 w = partial(dual.primal, x)
-                check = partial(dual.confirms, x, SLACK * it.gap)
                 step = Step(w, value, None, it.gap, True, passes, 1.0)
-                step.confirm = check if lossy(f) else None
+                step.confirm = partial(dual.gap, x) if lossy(f) else None
                 yield step
                 slow = self._too_slow(it, first)
                 if slow or it.gap <= RESTART * first:

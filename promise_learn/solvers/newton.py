@@ -186,3 +186,8 @@ def suboptimality(point, target):
     if decrement <= target and not point.bounds_below(-x):
         decrement = math.inf
     return decrement, passes
+
+
+def unproved(point, d):
+    """Return what a decrement leaves open: nothing where the model bounds F below."""
+    return 0.0 if point.bounds_below(d) else math.inf

@@ -11,6 +11,7 @@ from ._kept import KeptInverse
 from .base import Solver, Step
 from .growing import STEPS, growing_samples
 from .line_search import advance
+from .newton import unproved
 from .sketch import may_be_poor, smallest_at_most
 from .theory import Theory
 
@@ -146,5 +147,5 @@ def _step(point, it, reliable, passes, t, refreshes):
         passes,
         t,
         refreshes,
-        partial(point.bounds_below, it.x),
+        partial(unproved, point, it.x),
     )

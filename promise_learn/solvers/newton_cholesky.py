@@ -9,7 +9,7 @@ from . import row_space
 from .base import Solver, Step
 from .growing import STEPS, growing_samples
 from .line_search import advance
-from .newton import HessianFactor
+from .newton import HessianFactor, unproved
 from .theory import Theory
 
 SMALL_HESSIAN = 1e7
@@ -121,7 +121,7 @@ def newton_steps(f, w):
             passes,
             t,
             refreshes,
-            partial(point.bounds_below, d),
+            partial(unproved, point, d),
         )
         if fresh and f.quadratic:
             value = point.value - decrement  # exact, but for rounding

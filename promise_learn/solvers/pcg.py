@@ -14,7 +14,6 @@ from .theory import Theory
 
 RESTART = 1e-10
 EXACT = 1e-12  # rounding error of products, above which residuals are looked at anew
-SLACK = 2.0
 
 
 @dataclass(repr=False, eq=False)
@@ -94,7 +93,7 @@ class PCG(Solver):
                 passes += 1
                 first = first or it.decrease + it.gap
                 w, value = point.w + it.x, point.value - it.decrease
-                confirm = partial(_confirmed, f, w, it.residual, inverse)
+                measured = partial(_measured, f, w, inverse, it.smallest)
                 yield Step(
                     w,
                     value,
@@ -104,7 +103,7 @@ class PCG(Solver):
                     passes,
                     1.0,
                     1,
-                    confirm if lossy(f) else None,
+                    measured if lossy(f) else None,
                 )
                 left -= 1
                 if it.gap <= RESTART * first or left <= 0:
@@ -129,10 +128,10 @@ def lossy(f):
     return f.n_columns > 1 and rows.stored and rows.epsilon > EXACT
 
 
-def _confirmed(f, w, residual, inverse):
-    """Whether the gradient that X gives is about as small as the residual."""
+def _measured(f, w, inverse, smallest):
+    """Estimate of the gap by the gradient that X itself gives at w."""
     g = f.expand(w).gradient
-    return inner(g, inverse(g)) <= SLACK * inner(residual, inverse(residual))
+    return 0.5 * inner(g, inverse(g)) / smallest
 
 
 @dataclass(repr=False, eq=False)
