@@ -72,7 +72,7 @@ def test_every_step_knows_its_value_and_a_bound_of_its_gap(storage, targets, int
 
 
 def test_the_bound_ends_a_fit_within_an_iteration_of_the_first_that_would_do():
-    """On text of unit rows; there the bound was 1.1 to 1.5 times the true gap."""
+    """On rows of unit norm."""
     rng = np.random.default_rng(0)
     X = sparse.random(2000, 6000, 0.005, "csr", rng=rng)
     X = sparse.csr_matrix(X / np.sqrt(X.multiply(X).sum(axis=1)))

@@ -101,7 +101,7 @@ class DualCG(Solver):
                     break
             slow, before = slow or not first < STALLED * before, first
         for step in (self.then or PCG()).iterate(f, min(start, w(), key=f.value), rng):
-            step.passes += passes + 2
+            step.passes += passes + 2  # for the two values
             yield step
 
     def _too_slow(self, it, first):
