@@ -180,7 +180,7 @@ class DenseRows(CompiledRows):
     def _narrow_gram(self, d, shift):
         """Lower triangle with a last column of ones, by a kernel of our own."""
         X, root = self.kernel_view, np.sqrt(d)
-        order = 4 * (self.shape[1] // 4 + 1)
+        order = 3 * (self.shape[1] // 3 + 1)
         return self._accumulate(
             lambda lo, hi, G: kernels.grams.narrow_gram(X, lo, hi, shift, root, G),
             (order, order),

@@ -9,6 +9,9 @@ from numba.extending import overload
 
 from ._jit import jit
 
+TILE = 128  # rows of a tile of `narrow_gram`
+APART = 8  # more in memory, since columns a power of two apart share a cache set
+
 
 def block_weigh(X, lo, hi, shift, factor, root, out):
     """out[:hi - lo] = root * (X[lo:hi] - shift) * factor, the columns of X alone."""
@@ -69,33 +72,30 @@ def _(X, lo, hi, shift, root, T):
 
 @jit
 def tile_products(T, G):
-    """Lower triangle of G += T T' in tiles of four by four rows: sums in registers."""
-    n = T.shape[1]
-    for j in range(0, T.shape[0], 4):
-        a, b, c, d = T[j], T[j + 1], T[j + 2], T[j + 3]
-        for k in range(0, j + 4, 4):
-            e, f, g, h = T[k], T[k + 1], T[k + 2], T[k + 3]
-            ae = af = ag = ah = be = bf = bg = bh = 0.0
-            ce = cf = cg = ch = de = df = dg = dh = 0.0
-            for i in range(n):
-                p, q, r, s = a[i], b[i], c[i], d[i]
-                t, u, v, w = e[i], f[i], g[i], h[i]
-                ae, af, ag, ah = ae + p * t, af + p * u, ag + p * v, ah + p * w
-                be, bf, bg, bh = be + q * t, bf + q * u, bg + q * v, bh + q * w
-                ce, cf, cg, ch = ce + r * t, cf + r * u, cg + r * v, ch + r * w
-                de, df, dg, dh = de + s * t, df + s * u, dg + s * v, dh + s * w
-            _add_row(G[j], k, ae, af, ag, ah)
-            _add_row(G[j + 1], k, be, bf, bg, bh)
-            _add_row(G[j + 2], k, ce, cf, cg, ch)
-            _add_row(G[j + 3], k, de, df, dg, dh)
+    """Lower triangle of G += T T' in tiles of three by three rows: sums in registers.
+
+    The first `TILE` columns of T count.
+    """
+    for j in range(0, T.shape[0], 3):
+        a, b, c = T[j], T[j + 1], T[j + 2]
+        for k in range(0, j + 3, 3):
+            d, e, f = T[k], T[k + 1], T[k + 2]
+            ad = ae = af = bd = be = bf = cd = ce = cf = 0.0
+            for i in range(TILE):
+                x, y, z = d[i], e[i], f[i]
+                ad, ae, af = ad + a[i] * x, ae + a[i] * y, af + a[i] * z
+                bd, be, bf = bd + b[i] * x, be + b[i] * y, bf + b[i] * z
+                cd, ce, cf = cd + c[i] * x, ce + c[i] * y, cf + c[i] * z
+            _add_row(G[j], k, ad, ae, af)
+            _add_row(G[j + 1], k, bd, be, bf)
+            _add_row(G[j + 2], k, cd, ce, cf)
 
 
 @jit
-def _add_row(g, k, t, u, v, w):
-    g[k] += t
-    g[k + 1] += u
-    g[k + 2] += v
-    g[k + 3] += w
+def _add_row(g, k, x, y, z):
+    g[k] += x
+    g[k + 1] += y
+    g[k + 2] += z
 
 
 @jit
@@ -103,13 +103,13 @@ def narrow_gram(X, lo, hi, shift, root, G):
     """Lower triangle of G += Z' Z, Z = root * (X - shift) over rows lo:hi, then root.
 
     For few columns, where library calls are slow. G has its order rounded up to a
-    multiple of four.
+    multiple of three.
     """
-    p, size = shift.shape[0], 64
-    T = np.zeros((G.shape[0], size))
-    for a in range(lo, hi, size):
-        b = min(a + size, hi)
-        if b - a < size:
+    p = shift.shape[0]
+    T = np.zeros((G.shape[0], TILE + APART))
+    for a in range(lo, hi, TILE):
+        b = min(a + TILE, hi)
+        if b - a < TILE:
             T[:] = 0.0
         block_transpose(X, a, b, shift, root, T)
         for i in range(a, b):

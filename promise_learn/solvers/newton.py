@@ -90,24 +90,50 @@ class HessianFactor:
                 energy += sum(factor.missed(g[:, c]) for c in columns)
         return energy + 0.5 * inner(g, x)
 
-    def rounding(self):
-        r"""Bound of the error, relative to F(0), of F that follows from a solution.
+    def rounding(self, d, energy):
+        r"""Bounds of the errors that rounding leaves at the minimum of a quadratic.
 
-        .. math:: \sqrt n \, \mathrm{dim} \, \varepsilon \,
-                  (1 + \max_j |m_j| / \sigma_j) / \mathrm{pivot}
+        Sums over n rows err by at most
+        :math:`\sqrt n \, \varepsilon` times the norms of their factors. With the columns
+        of the Hessian scaled to norm one, and v the step in these units, no entry of
+        the residual of the step errs by more than
 
-        It comes from rounding in sums over n rows; X' r is one of the columns as they
-        are, with means m_j that may be large in units of their deviations sigma_j. The
-        suboptimality of the solution is of second order: relative to F(0) its square.
+        .. math:: \delta = \sqrt n \, \varepsilon \,
+                  (\|v\|_1 + (1 + \max_j |m_j| / \sigma_j) \sqrt{2 F}) .
+
+        X' r is one of the columns as they are, with means m_j that may be large in
+        units of their deviations sigma_j.
+
+        Parameters
+        ----------
+        d : array, the shape of w
+            The step to the minimum.
+        energy : float
+            F where it begins, or at zero where that is more.
+
+        Returns
+        -------
+        float
+            Error of F at the minimum, as its value at the start less the decrement:
+            :math:`\|v\|_1 \delta`.
+        float
+            Bound of the gap after the step: :math:`\delta^2` times the dimension over
+            twice the smallest pivot. It is of second order.
         """
-        f, worst = self._objective, 0.0
-        for _, factor in self._parts:
+        f, xp, error, gap = self._objective, namespace(d), 0.0, 0.0
+        relative = math.sqrt(f.n_rows) * f.design.rows.epsilon
+        for columns, factor in self._parts:
             offset = 0.0
             if f.design.shift is not None:
                 u, _ = f.design.inner(factor.scale)
-                offset = float(f.xp.max(f.xp.abs(f.design.shift * u)))
-            worst = max(worst, (1.0 + offset) / factor.pivot)
-        return math.sqrt(f.n_rows) * f.dim * f.design.rows.epsilon * worst
+                offset = float(xp.max(xp.abs(f.design.shift * u)))
+            mine = d if len(self._parts) == 1 else d[:, columns]
+            v = mine / (factor.scale if d.ndim == 1 else factor.scale[:, None])
+            lengths = as_numpy(xp.sum(xp.abs(v), axis=0))
+            delta = relative * (lengths + (1 + offset) * math.sqrt(2 * energy))
+            error += float(np.sum(lengths * delta))
+            gap += 0.5 * f.dim / factor.pivot * float(np.sum(delta**2))
+        return error, gap
 
 
 def _distinct(penalty):

@@ -125,10 +125,9 @@ def newton_steps(f, w):
         )
         if fresh and f.quadratic:
             value = point.value - decrement  # exact, but for rounding
-            error, scale = factor.rounding(), max(point.value, f.null_value)
-            if error * scale <= SURE * value:
-                w, gap = point.w + d, error**2 * scale
-                yield Step(w, value, None, gap, True, passes, t, refreshes)
+            error, left = factor.rounding(d, max(point.value, f.null_value))
+            if error <= SURE * value:
+                yield Step(point.w + d, value, None, left, True, passes, t, refreshes)
         point, t = advance(f, point, d)
         passes += 1
 
