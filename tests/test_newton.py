@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from promise_learn import LogisticRegression, Ridge
 from promise_learn.design import Design
 from promise_learn.linalg.cholesky import pivoted
-from promise_learn.losses import Logistic
+from promise_learn.losses import Logistic, SquaredError
 from promise_learn.objective import Objective
 from promise_learn.solvers import (
     NewtonCG,
@@ -21,10 +21,12 @@ from promise_learn.solvers import (
     Status,
     line_search,
     minimize,
+    newton_cholesky,
     row_space,
 )
 from promise_learn.solvers._handoff import generated
 from promise_learn.solvers.growing import growing_samples
+from promise_learn.solvers.newton import HessianFactor
 from promise_learn.solvers.sketch import starts_bare
 from promise_learn.testing import solver_case
 
@@ -257,3 +259,50 @@ def test_early_word_of_a_small_gap_is_never_too_small(spread, tall):
             break
         passes = step.passes if not step.provisional else passes
     assert early
+
+
+# ------------------------------------------------------------------ kept factors
+
+
+def test_updates_of_a_kept_factor_save_steps(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((6000, 60)) * np.geomspace(1, 30, 60)
+    y = np.where(
+        X @ (1 / np.geomspace(1, 30, 60)) + rng.standard_normal(6000) > 0, 1, 0
+    )
+    steps = {}
+    for memory in (0, newton_cholesky.MEMORY):
+        monkeypatch.setattr(newton_cholesky, "MEMORY", memory)
+        model = LogisticRegression(solver="newton-cholesky", tol=1e-9, random_state=0)
+        history = model.fit(X, y).history_
+        steps[memory] = len(history["gap"]), history["refreshes"][-1]
+    assert steps[10][0] < steps[0][0]
+    assert steps[10][1] <= steps[0][1]
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+@pytest.mark.parametrize("spread", [0, 2, 4, 6])
+def test_rounding_of_a_direct_step_is_bounded(spread, offset):
+    """Against extended precision, with columns that differ by 10^-spread."""
+    rng, mu = np.random.default_rng(spread), 1e-9
+    X = rng.standard_normal((500, 6))
+    X[:, 3:] = X[:, :3] + 10.0**-spread * X[:, 3:]
+    y, X = X @ rng.standard_normal(6) + rng.standard_normal(500), X + offset
+    shift = X.mean(axis=0)
+    penalty, weights = np.full(6, mu), np.full(500, 1 / 500)
+    design = Design(X, shift=shift)
+    f = Objective(design, y - y.mean(), SquaredError(), weights, penalty, (6,))
+    point = f.expand(f.zeros())
+    factor = HessianFactor(point)
+    d = -factor.solve(point.gradient)
+    value = point.value - factor.decrement(point.gradient, -d)
+    error, gap = factor.rounding(d, point.value)
+
+    Z, t = (np.asarray(a, np.longdouble) for a in (X - shift, f.y))
+    residual, w = t - Z @ d, np.asarray(d, np.longdouble)
+    F = 0.5 * np.mean(residual**2) + 0.5 * mu * w @ w
+    g = mu * w - Z.T @ residual / 500
+    H = np.asarray(Z.T @ Z / 500, float) + mu * np.eye(6)
+    true = 0.5 * float(g @ np.linalg.solve(H, g.astype(float)))
+    assert true <= gap
+    assert abs(value - float(F) + true) <= error

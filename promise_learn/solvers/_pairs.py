@@ -42,13 +42,16 @@ class Pairs:
         self._pairs.append((s, y, product))
         return True
 
-    def apply(self, g):
-        """H g by the two-loop recursion, for g of the shape of s."""
+    def apply(self, g, start=None):
+        """H g by the two-loop recursion, for g of the shape of s.
+
+        H starts from the map ``start`` where one is given.
+        """
         q, shares = g, []
         for s, y, product in reversed(self._pairs):
             shares.append(inner(s, q) / product)
             q = q - shares[-1] * y
-        q = self._gamma() * q
+        q = self._gamma() * q if start is None else start(q)
         for (s, y, product), share in zip(self._pairs, reversed(shares), strict=True):
             q = q + (share - inner(y, q) / product) * s
         return q

@@ -93,10 +93,9 @@ class HessianFactor:
     def rounding(self, d, energy):
         r"""Bounds of the errors that rounding leaves at the minimum of a quadratic.
 
-        Sums over n rows err by at most
-        :math:`\sqrt n \, \varepsilon` times the norms of their factors. With the columns
-        of the Hessian scaled to norm one, and v the step in these units, no entry of
-        the residual of the step errs by more than
+        Sums over n rows err by :math:`\sqrt n \, \varepsilon` times the norms of their
+        factors. With the columns scaled to norm one, and v the step in these units, no
+        entry of the residual of the step errs by more than
 
         .. math:: \delta = \sqrt n \, \varepsilon \,
                   (\|v\|_1 + (1 + \max_j |m_j| / \sigma_j) \sqrt{2 F}) .

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import islice
 
 from . import row_space
+from ._pairs import Pairs
 from .base import Solver, Step
 from .growing import STEPS, growing_samples
 from .line_search import advance
@@ -14,6 +15,8 @@ from .theory import Theory
 
 SMALL_HESSIAN = 1e7
 STALE = 4.0
+DECADES = 2  # of the decrement, that a new factor gains for its cost and a pass
+MEMORY = 10  # steps since the factor that update it
 SURE = 1e-8  # relative error of F that no further pass has to look at
 
 
@@ -21,8 +24,9 @@ SURE = 1e-8  # relative error of F that no further pass has to look at
 class NewtonCholesky(Solver):
     """Newton's method; a factor serves as long as its steps gain enough for their cost.
 
-    The first steps are taken on growing samples of the rows. Where there are fewer rows
-    than columns the same iteration runs in the row space, in n unknowns.
+    BFGS updates it after each. The first steps are taken on growing samples of the
+    rows. Where there are fewer rows than columns the same iteration runs in the row
+    space, in n unknowns.
 
     Parameters
     ----------
@@ -36,7 +40,8 @@ class NewtonCholesky(Solver):
 
     References
     ----------
-    Boyd and Vandenberghe, Convex Optimization (2004), algorithm 9.5.
+    Boyd and Vandenberghe, Convex Optimization (2004), algorithm 9.5; for the updates
+    Nocedal and Wright, Numerical Optimization (2006), algorithm 7.4.
     """
 
     memory_limit: float = 4e9
@@ -87,27 +92,31 @@ def newton_steps(f, w):
     """Yield a `Step` before every Newton step on the rows of f alone.
 
     A factor is kept while a step with it gains what a new one would gain for its cost:
-    the decrement falls by 10^(3 / (1 + cost of the Hessian in passes)). The decrement
-    by a kept factor may be short of the true one, and is multiplied by `STALE`. Where
-    the curvature jumps no factor is kept: a new one may gain all, and an old decrement
-    says nothing. A small
-    Hessian costs a pass, as either is one call: repeated rows then take the same steps
-    as weights do. The first step of a well-conditioned quadratic ends at the minimum,
-    and no pass over X is needed to know F there.
+    the decrement falls by 10^(`DECADES` / (1 + cost of the Hessian in passes)). BFGS
+    updates of the steps since make these converge superlinearly, and cost no pass. The
+    decrement by a kept factor may be short of the true one, and is multiplied by
+    `STALE`; a longer step has met less curvature than that allows for. Where the
+    curvature jumps no factor is kept: a new one may gain all, and an old decrement says
+    nothing. A small Hessian costs a pass, as either is one call, and updates would take
+    as long: repeated rows then take the same steps as weights do.
+    The first step of a well-conditioned quadratic ends at the minimum, and no pass over
+    X is needed to know F there.
     """
-    point, factor = f.expand(w), None
     size = f.dim * (f.n_columns if f.coupled else 1)
     small = f.n_rows * size**2 < SMALL_HESSIAN
-    enough = 10 ** (3 / (1 + (1.0 if small else f.design.rows.gram_cost)))
+    enough = 10 ** (DECADES / (1 + (1.0 if small else f.design.rows.gram_cost)))
     enough = math.inf if f.loss.piecewise else enough
+    memory = 0 if small or f.quadratic else MEMORY
+    point, factor, pairs = f.expand(w), None, Pairs(memory)
     passes, t, refreshes, decrement = 1.0, 1.0, 0, math.inf
     while point is not None:
         previous, fresh = decrement, False
         if factor is not None:
-            d = -factor.solve(point.gradient)
+            d = -pairs.apply(point.gradient, factor.solve)
             decrement = factor.decrement(point.gradient, -d)
-        if factor is None or not decrement * enough <= previous:
+        if factor is None or t > STALE or not decrement * enough <= previous:
             factor, fresh, refreshes = HessianFactor(point), True, refreshes + 1
+            pairs = Pairs(memory)
             passes += f.design.rows.gram_cost
             d = -factor.solve(point.gradient)
             decrement = factor.decrement(point.gradient, -d)
@@ -128,7 +137,10 @@ def newton_steps(f, w):
             error, left = factor.rounding(d, max(point.value, f.null_value))
             if error <= SURE * value:
                 yield Step(point.w + d, value, None, left, True, passes, t, refreshes)
+        before = point
         point, t = advance(f, point, d)
+        if memory and point is not None:
+            pairs.add(point.w - before.w, point.gradient - before.gradient)
         passes += 1
 
 
