@@ -15,7 +15,12 @@ from promise_learn.objective import Objective
 from promise_learn.solvers import PCG, Direct, DualCG, Status, minimize
 from promise_learn.solvers.auto import choose
 from promise_learn.solvers.base import Solver
-from promise_learn.solvers.sketch import curvature_inverse, heavy_rows, may_be_poor
+from promise_learn.solvers.sketch import (
+    curvature_inverse,
+    heavy_rows,
+    may_be_poor,
+    patience,
+)
 
 STORAGES = ["dense", "csr"]
 
@@ -213,10 +218,15 @@ def test_auto_takes_the_dual_of_text_that_has_about_as_many_columns_as_rows():
 
 
 def test_the_dual_may_take_as_long_as_half_of_a_factor():
-    solver = choose(words(1000, 40000, True))
+    f = words(2000, 40000, True)
+    solver = choose(f)
     assert isinstance(solver, DualCG)
-    assert 20 < solver.limit < 40 * (1 + 40000 / 1000)
+    assert solver.limit == patience(f, dual=True) < 40 * (1 + 40000 / 2000)
     assert np.isfinite(solver.then.patience)
+    solver = choose(words(1000, 20000, True))
+    assert isinstance(solver, DualCG)
+    assert isinstance(solver.then, Direct)
+    assert isinstance(choose(words(200, 40000, True)), Direct)  # in no time
 
 
 def test_sparse_x_without_a_factor_has_its_heavy_rows_as_preconditioner():
@@ -227,3 +237,49 @@ def test_sparse_x_without_a_factor_has_its_heavy_rows_as_preconditioner():
     inverse, _ = curvature_inverse("auto", point, np.random.default_rng(0))
     assert_allclose(inverse(v), heavy_rows(point)[0](v), 1e-12)
     assert may_be_poor("auto", f)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("targets", [(), (3,)], ids=["one", "three"])
+@pytest.mark.parametrize("storage", ["dense", "columns", "csr", "float32"])
+def test_direct_solves_the_dual_of_few_rows(storage, targets, intercept):
+    f = objective("csr" if storage == "csr" else "dense", targets, intercept)
+    X = f.design.rows.X
+    if storage != "csr":
+        dtype = np.float32 if storage == "float32" else float
+        X = np.asarray(X, dtype, "F" if storage == "columns" else "C")
+    shift = np.asarray(X.sum(axis=0)).ravel() / 50 if intercept else None
+    design = Design(X, shift=shift, intercept=intercept)
+    shifted = Objective(design, f.y, f.loss, f.weights, f.penalty, f.shape)
+    least, best = minimum(f)
+    result = minimize(shifted, Direct(), tol=1e-12)
+    assert result.status is Status.CONVERGED
+    u, constant = design.inner(result.w)
+    w = np.concatenate([u, constant[None]]) if intercept else u
+    accuracy = 1e-6 if storage == "float32" else 1e-11
+    assert_allclose(w, best, accuracy, accuracy)
+    assert_allclose(shifted.value(result.w), least, accuracy)
+    assert result.n_iter == 1 or storage == "float32"
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e5])
+def test_direct_is_honest_about_rows_that_are_nearly_copies(offset):
+    """Far from zero their difference is lost in rounding."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 300)) + offset
+    X[20:] = X[:20] + 1e-4 * rng.standard_normal((20, 300))
+    y, weights = rng.standard_normal(40), np.full(40, 1 / 40)
+    design = Design(X, shift=X.mean(axis=0), intercept=True)
+    penalty = np.append(np.full(300, 1e-9), 0.0)
+    f = Objective(design, y, SquaredError(), weights, penalty, (301,))
+    result = minimize(f, Direct(), tol=1e-8)
+    assert (result.status is Status.CONVERGED) == (offset < 1e5)
+    Z = (X.astype(np.longdouble) - X.astype(np.longdouble).mean(axis=0)) / np.sqrt(40)
+    t, x = (y - y.mean()).astype(np.longdouble) / np.sqrt(40), np.zeros(40)
+    K = np.asarray(Z @ Z.T, float) + 1e-9 * np.eye(40)
+    for _ in range(20):  # refinement in extended precision
+        x = x + np.linalg.solve(K, np.asarray(t - Z @ (Z.T @ x) - 1e-9 * x, float))
+    least = 0.5e-9 * float(t @ x)
+    gap = f.value(result.w) / least - 1
+    assert gap <= result.gap + 1e-8
+    assert gap <= 1e-3

@@ -177,6 +177,17 @@ class DenseRows(CompiledRows):
         kernels.grams.mirror(G)
         return G if factor is None else scaled_single(G, factor)
 
+    def row_gram(self, shift):
+        """Z Z' for Z = X - 1 shift', by symmetric products of blocks of columns."""
+        n, p = self.shape
+
+        def fill(lo, hi, out):
+            np.subtract(self.columns(lo, hi), shift[lo:hi], out=out.T)
+
+        K = wide_gram(p, n, np.float64, fill, self.room, order="F")
+        kernels.grams.mirror(K)
+        return K
+
     def _narrow_gram(self, d, shift):
         """Lower triangle with a last column of ones, by a kernel of our own."""
         X, root = self.kernel_view, np.sqrt(d)
@@ -277,6 +288,19 @@ class SparseRows(CompiledRows):
             G[p, :p] = G[:p, p] = border
             G[p, p] = total
         return G if factor is None else scaled_single(G, factor)
+
+    @cached_property
+    def row_gram_cost(self):
+        """Time of `row_gram` in passes over X, by the measured `rates`."""
+        counts = np.bincount(self.X.indices, minlength=1).astype(float)
+        pairs = 0.5 * (counts @ counts) / max(self.nnz, 1)
+        return pairs * rates.SPARSE_GRAM_LARGE / rates.SPARSE_PASS
+
+    def row_gram(self, shift):
+        """Z Z' for Z = X - 1 shift', by the nonzeros of the columns."""
+        columns = SparseRows(self.X.T.tocsr())
+        K = columns.gram(np.ones(self.shape[1]), np.zeros(self.shape[0]), False)
+        return self._centred_row_gram(K, shift) if shift.any() else K
 
     def _rows_gram(self, d, dim, parts):
         """Upper triangle, each range of rows in a matrix of its own."""

@@ -20,6 +20,7 @@ from .._arrays import (
     nbytes,
     take,
 )
+from ..linalg.gram import row_gram
 from . import rates
 
 LARGEST_FACTOR = 6000  # order; larger ones where they are a share of a dense X
@@ -84,6 +85,13 @@ class Rows:
         """Time of `gram` in passes over X, by the measured `rates`."""
         itemsize = self.nbytes // max(self.nnz, 1)
         return rates.gram_cost(*self.shape, self.nnz, itemsize or 8, self.sparse)
+
+    @property
+    def row_gram_cost(self):
+        """Time of `row_gram` in passes over X, by the measured `rates`."""
+        n, p = self.shape
+        itemsize = self.nbytes // max(self.nnz, 1)
+        return rates.gram_cost(p, n, self.nnz, itemsize or 8, self.sparse)
 
     @property
     def pass_seconds(self):
@@ -189,6 +197,25 @@ class Rows:
             G = G + Z.T @ (Z * d[lo:hi, None])
         return G if factor is None else scaled_single(G, factor)
 
+    def row_gram(self, shift):
+        """Z Z' for Z = X - 1 shift', in float64."""
+        if self.sparse:
+            return self._centred_row_gram(
+                row_gram(cast(self.X, self.xp.float64)), shift
+            )
+        n, p = self.shape
+        K, step = self.zeros((n, n)), max(1, self.BLOCK_ENTRIES // n)
+        for lo in range(0, p, step):
+            hi = min(p, lo + step)
+            Z = cast(self.columns(lo, hi), self.xp.float64) - shift[None, lo:hi]
+            K = K + Z @ Z.T
+        return K
+
+    def _centred_row_gram(self, K, shift):
+        """Z Z' from X X', for sparse X."""
+        cross = self.dot(shift)
+        return K - cross[:, None] - cross[None, :] + shift @ shift
+
     def means(self, s):
         """Weighted column means X' s / sum(s)."""
         return self.adjoint(s) / self.xp.sum(s)
@@ -226,6 +253,13 @@ class DeviceRows(Rows):
         n, p = self.shape
         entry = rates.DEVICE_EXPANDED if self.sparse else rates.DEVICE_ENTRY
         return n * p * (entry + p / rates.DEVICE_GRAM) / self.pass_seconds
+
+    @property
+    def row_gram_cost(self):
+        """Time of `row_gram` in passes over X, by the measured `rates`."""
+        n, p = self.shape
+        entry = rates.DEVICE_EXPANDED if self.sparse else rates.DEVICE_ENTRY
+        return n * p * (entry + n / rates.DEVICE_GRAM) / self.pass_seconds
 
     @property
     def pass_seconds(self):

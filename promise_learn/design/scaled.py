@@ -54,7 +54,7 @@ class Design:
         if self.scale is not None:
             u = u / column(self.scale, u)
         if self.shift is not None:
-            offset = offset - self.shift @ u
+            offset = offset - self.xp.sum(column(self.shift, u) * u, axis=0)
         return u, offset
 
     def outer(self, g, total):
@@ -127,6 +127,13 @@ class Design:
             G[:p, :] /= scale[:, None]
             G[:, :p] /= scale[None, :]
         return G
+
+    def row_gram(self):
+        """Products of the rows, without the intercept, in float64.
+
+        Columns are centred, and not scaled.
+        """
+        return self.rows.row_gram(self._shift())
 
     def _shift(self):
         """Vector that is subtracted from every row, zeros if nothing is."""

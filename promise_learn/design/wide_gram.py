@@ -10,10 +10,11 @@ from ..kernels import _threads
 
 GRAM_BLOCK_BYTES, LEAST_ROWS, FEWEST_ROWS = 2**24, 512, 64
 GRAM_PARTS, PRIVATE_BYTES = 16, 2**25
+LEAST_WORK = 10_000_000  # multiply-adds of a part
 BLOCK_SHARE = 1 / 16  # of the room of a Gram matrix, that a block of rows may take
 
 
-def wide_gram(n, dim, dtype, fill, room=math.inf):
+def wide_gram(n, dim, dtype, fill, room=math.inf, order="C"):
     """Lower triangle of Z'Z for rows Z that ``fill(lo, hi, out)`` writes.
 
     Row ranges go to threads of our own, each with BLAS in one thread and a sum of its
@@ -30,6 +31,8 @@ def wide_gram(n, dim, dtype, fill, room=math.inf):
         Releases the GIL.
     room : float, optional
         Bytes that the matrix and what it is made of may take.
+    order : {"C", "F"}, default="C"
+        Memory order in which rows are written.
 
     Returns
     -------
@@ -40,14 +43,16 @@ def wide_gram(n, dim, dtype, fill, room=math.inf):
     rows = int(min(n, rows))
     private = 2 * row * dim + row * rows  # a sum, a product and a block
     parts = min(PRIVATE_BYTES // (row * dim), room // private, n // LEAST_ROWS)
-    parts = int(min(GRAM_PARTS, parts))
-    if parts < 2:
-        return _shared_gram(n, dim, dtype, fill, rows)
+    parts = min(parts, GRAM_PARTS, n * dim**2 // LEAST_WORK)
+    parts = 2 * int(parts // 2)  # as many for each of two threads
+    if not parts:
+        return _shared_gram(n, dim, dtype, fill, rows, order)
     edges = evenly(0, n, parts).tolist()
     private = np.zeros((parts, dim, dim), dtype)
 
     def part(k, first, last):
-        buffer, product = np.empty((rows, dim), dtype), np.empty((dim, dim), dtype)
+        buffer = np.empty((min(rows, last - first), dim), dtype, order)
+        product = np.empty((dim, dim), dtype)
         for lo in range(first, last, rows):
             hi = min(last, lo + rows)
             Z = buffer[: hi - lo]
@@ -59,12 +64,13 @@ def wide_gram(n, dim, dtype, fill, room=math.inf):
     return private.sum(axis=0)
 
 
-def _shared_gram(n, dim, dtype, fill, rows):
+def _shared_gram(n, dim, dtype, fill, rows, order):
     """One sum, to which the threads of BLAS add a block of rows at a time."""
     from scipy.linalg.blas import dsyrk, ssyrk
 
     syrk = dsyrk if dtype == np.float64 else ssyrk
-    G, buffer = np.zeros((dim, dim), dtype, order="F"), np.empty((rows, dim), dtype)
+    G = np.zeros((dim, dim), dtype, order="F")
+    buffer = np.empty((rows, dim), dtype, order)
     for lo in range(0, n, rows):
         hi = min(n, lo + rows)
         ranges = _threads.partition(partial(evenly, lo, hi), (hi - lo) * dim, 0)
@@ -73,7 +79,8 @@ def _shared_gram(n, dim, dtype, fill, rows):
             fill(a, b, buffer[a - lo : b - lo])
 
         _threads.run(part, ranges, blas=True)
-        G = syrk(1.0, buffer[: hi - lo].T, beta=1.0, c=G, overwrite_c=1)
+        Z, turned = buffer[: hi - lo], int(order == "F")
+        G = syrk(1.0, Z if turned else Z.T, 1.0, G, turned, overwrite_c=1)
     return G.T  # its upper triangle is the lower one of the row-major view
 
 

@@ -1,7 +1,18 @@
 """The dual of ridge regression, in one unknown a row."""
 
-from .._arrays import column, inner
+import math
+from functools import partial
+
+from .._arrays import add_diagonal, column, inner
+from ..linalg.cg import pcg
+from ..linalg.spd import Factor
+from .base import Step
+from .newton import distinct
 from .row_space import alike
+
+RESTART = 1e-10
+EXACT = 1e-12  # rounding error of products, above which residuals are looked at anew
+STALLED = 0.1  # of the gap that X itself gave at the last restart
 
 
 class Dual:
@@ -61,19 +72,100 @@ class Dual:
 
     def primal(self, x):
         """Coefficients w = A'x, and the best intercept for them."""
+        if not self._f.design.intercept:
+            return self._lifted(x)
+        return self.solution(x)[0]
+
+    def solution(self, x):
+        """Coefficients w = A'x with the best intercept, F(w), and the residual of x."""
         f, w = self._f, self._lifted(x)
-        if not f.design.intercept:
-            return w
         error = f.y - f.design.dot(w)
-        mean = f.xp.sum(column(f.weights, error) * error, axis=0) / self._total
-        return f.xp.concat([w[:-1, ...], w[-1:, ...] + mean], axis=0)
+        if f.design.intercept:
+            mean = f.xp.sum(column(f.weights, error) * error, axis=0) / self._total
+            w = f.xp.concat([w[:-1, ...], w[-1:, ...] + mean], axis=0)
+            error = error - mean
+        value = 0.5 * (inner(column(f.weights, error) * error, error))
+        value += 0.5 * inner(f.ridge(w), w)
+        return w, value, self._rooted(error) - self._penalty * x
 
     def value(self, x, residual, gap):
         """F at the primal point of an x with this residual and gap."""
         dual = 0.5 * inner(self._penalty * x, self.target + residual)
         return dual + gap
 
+    def step(self, it, gap, passes):
+        """`Step` for an iterate of CG."""
+        w = partial(self.primal, it.x)
+        step = Step(w, self.value(it.x, it.residual, gap), None, gap, True, passes, 1.0)
+        step.confirm = partial(self.gap, it.x) if lossy(self._f) else None
+        return step
+
+    def inverse(self):
+        """Inverse of A A' + penalty I by Cholesky, as a function of blocks like x."""
+        f, K = self._f, self._products()
+        penalties, owned = [self._penalty], [[]]
+        if f.per_target:
+            penalties, owned = distinct(f.penalty[:1, :])
+        alone, ones = len(penalties) == 1, f.xp.ones_like(self._root)
+        factors = [Factor(add_diagonal(K, ones * c, alone), True) for c in penalties]
+        if alone:
+            return factors[0].solve
+
+        def solve(r):
+            pairs = zip(owned, factors, strict=True)
+            solved = {c: F.solve(r[:, c]) for columns, F in pairs for c in columns}
+            return f.xp.stack([solved[c] for c in range(r.shape[1])], axis=1)
+
+        return solve
+
+    def _products(self):
+        """Make A A', the products of rows with each other."""
+        f, K, root = self._f, self._f.design.row_gram(), self._root
+        K *= root[:, None]
+        K *= root[None, :]
+        if f.design.intercept:
+            u = root / math.sqrt(self._total)
+            across = K @ u
+            across = across - 0.5 * (u @ across) * u
+            K -= u[:, None] * across[None, :]
+            K -= across[:, None] * u[None, :]
+        return K
+
     def gap(self, x):
         """Bound of F - F* by the residual that X itself gives at x."""
         residual = self.target - self.product(x)
         return 0.5 * inner(residual, residual)
+
+
+def iterations(dual, x):
+    """Yield iterates of CG, the gap of each, and the first since the last restart.
+
+    CG starts again from what X itself gives when the error has fallen by ten orders, or
+    has not in as many iterations as that took at first; and ends where the new start
+    shows that it no longer falls.
+    """
+    before, longest = math.inf, math.inf
+    while True:
+        first = None
+        for it in pcg(dual.product, dual.target, _same, x, bounded=True):
+            gap = 0.5 * inner(it.residual, it.residual)
+            first = first or gap
+            yield it, gap, first
+            if gap <= RESTART * first or it.iteration >= longest:
+                break
+        if not first < STALLED * before:
+            return
+        x, before, longest = it.x, first, min(longest, it.iteration)
+
+
+def _same(v):
+    return v
+
+
+def lossy(f):
+    """Whether products in single precision may leave the residual of the recursion.
+
+    One column at a time is summed in double precision, and features have no other X.
+    """
+    rows = f.design.rows
+    return f.n_columns > 1 and rows.stored and rows.epsilon > EXACT

@@ -3,7 +3,7 @@
 import math
 
 from ._dual import Dual
-from .dual_cg import DualCG
+from .dual_cg import EARLY, DualCG
 from .newton_cg import NewtonCG
 from .newton_cholesky import Direct, NewtonCholesky
 from .pcg import PCG
@@ -37,7 +37,8 @@ def choose(f):
     costs a Hessian each time; conjugate gradients cost a preconditioner and products.
     For the squared error on a sparse X, or on fewer rows than columns, CG has half of
     the time of the factor to converge (`PCG.patience`) where that is more than a few
-    products. Normalised text needs no preconditioner: its dual is tried first.
+    products. Normalised text needs no preconditioner: its dual is tried first, also for
+    the time of half of a cheap factor of few rows.
 
     Parameters
     ----------
@@ -48,12 +49,14 @@ def choose(f):
     Solver
     """
     found = _choose(f)
-    sparse = isinstance(found, PCG) and f.design.rows.sparse
-    if not (sparse and Dual.exists(f) and like_text(f)):
+    if not (f.quadratic and f.design.rows.sparse and like_text(f) and Dual.exists(f)):
         return found
     limit = BARE * (1 + f.dim / f.n_rows)
-    if math.isfinite(found.patience):
+    factored = isinstance(found, Direct)
+    if factored or math.isfinite(found.patience):
         limit = min(limit, patience(f, dual=True))
+    if factored and (f.n_rows >= f.dim or limit < EARLY):
+        return found
     return DualCG(limit, found)
 
 

@@ -2,18 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from ..linalg.cg import pcg
-from ._dual import Dual
-from .base import Solver, Step
-from .pcg import PCG, RESTART, lossy
+from ._dual import Dual, iterations
+from .base import Solver
+from .pcg import PCG
 from .sketch import DECADES
 from .theory import Theory
 
 EARLY = 10  # iterations, before which the rate is not looked at
-STALLED = 0.1  # of the gap that X itself gave at the last restart
 TINY = 1e-300
 
 
@@ -85,31 +82,19 @@ class DualCG(Solver):
 
     def iterate(self, f, w, rng):
         """Yield a `Step` every iteration of conjugate gradients."""
-        dual, passes, before, slow = Dual(f), 1.0, math.inf, False
-        start, x = w, dual.start(w)
-        while not slow:
-            first = None
-            for it in pcg(dual.product, dual.target, _same, x, bounded=True):
-                x, passes, first = it.x, passes + 1, first or it.gap
-                value = dual.value(x, it.residual, it.gap)
-                w = partial(dual.primal, x)
-                step = Step(w, value, None, it.gap, True, passes, 1.0)
-                step.confirm = partial(dual.gap, x) if lossy(f) else None
-                yield step
-                slow = self._too_slow(it, first)
-                if slow or it.gap <= RESTART * first:
-                    break
-            slow, before = slow or not first < STALLED * before, first
-        for step in (self.then or PCG()).iterate(f, min(start, w(), key=f.value), rng):
+        dual, passes = Dual(f), 1.0
+        for it, gap, first in iterations(dual, dual.start(w)):
+            passes += 1
+            yield dual.step(it, gap, passes)
+            if self._too_slow(it, gap, first):
+                break
+        start = min(w, dual.primal(it.x), key=f.value)
+        for step in (self.then or PCG()).iterate(f, start, rng):
             step.passes += passes + 2  # for the two values
             yield step
 
-    def _too_slow(self, it, first):
-        if it.iteration < EARLY or it.gap == 0:
+    def _too_slow(self, it, gap, first):
+        if it.iteration < EARLY or gap == 0:
             return False
-        decades = max(math.log10(first / it.gap), TINY)
+        decades = max(math.log10(first / gap), TINY)
         return it.iteration * DECADES > self.limit * decades
-
-
-def _same(v):
-    return v

@@ -56,7 +56,7 @@ class HessianFactor:
             d = sum(point.class_curvature(k) for k in everything) / f.n_columns
             self._shares = shares
         elif f.per_target:
-            penalties, owned = _distinct(f.penalty)
+            penalties, owned = distinct(f.penalty)
         factors = _factors(f.design, d, [mu + extra for mu in penalties], unit)
         self._parts = list(zip(owned, factors, strict=True))
 
@@ -126,7 +126,9 @@ class HessianFactor:
             if f.design.shift is not None:
                 u, _ = f.design.inner(factor.scale)
                 offset = float(xp.max(xp.abs(f.design.shift * u)))
-            mine = d if len(self._parts) == 1 else d[:, columns]
+            mine = d
+            if len(self._parts) > 1:
+                mine = xp.stack([d[:, c] for c in columns], axis=1)
             v = mine / (factor.scale if d.ndim == 1 else factor.scale[:, None])
             lengths = as_numpy(xp.sum(xp.abs(v), axis=0))
             delta = relative * (lengths + (1 + offset) * math.sqrt(2 * energy))
@@ -135,7 +137,7 @@ class HessianFactor:
         return error, gap
 
 
-def _distinct(penalty):
+def distinct(penalty):
     """Different columns of the penalties, and the targets that each belongs to."""
     values, owners = np.unique(as_numpy(penalty), axis=1, return_inverse=True)
     count = values.shape[1]

@@ -7,13 +7,11 @@ from typing import Any
 
 from .._arrays import inner
 from ..linalg.cg import pcg
+from ._dual import RESTART, lossy
 from .base import Solver, Step
 from .newton_cholesky import Direct
 from .sketch import curvature_inverse, may_be_poor, smallest_at_most
 from .theory import Theory
-
-RESTART = 1e-10
-EXACT = 1e-12  # rounding error of products, above which residuals are looked at anew
 
 
 @dataclass(repr=False, eq=False)
@@ -117,15 +115,6 @@ class PCG(Solver):
                 return
             if not point.value < before:
                 return
-
-
-def lossy(f):
-    """Whether products in single precision may leave the residual of the recursion.
-
-    One column at a time is summed in double precision, and features have no other X.
-    """
-    rows = f.design.rows
-    return f.n_columns > 1 and rows.stored and rows.epsilon > EXACT
 
 
 def _measured(f, w, inverse, smallest):

@@ -8,13 +8,10 @@ same value and the same penalty, and w = Q' beta.
 
 import numpy as np
 
-from .._arrays import cast, solve_triangular, take
+from .._arrays import solve_triangular, take
 from ..design import Design
 from ..linalg.cholesky import pivoted
-from ..linalg.gram import row_gram
 from ..objective import Objective
-
-BLOCK_ENTRIES = 2**22
 
 
 def applies(f):
@@ -47,7 +44,7 @@ def reduced(f):
     """
     design, xp = f.design, f.xp
     rows, p = design.rows, design.rows.shape[1]
-    L, picked = pivoted(_row_products(design))
+    L, picked = pivoted(design.row_gram())
     rank, triangle = L.shape[1], take(L, picked)
     if not bool(xp.any(triangle != 0)):
         triangle = triangle + 1.0  # X is zero, and so is w
@@ -73,24 +70,3 @@ def reduced(f):
         return xp.concat([beta, constant], axis=0)
 
     return g, lift, project
-
-
-def _row_products(design):
-    """Z Z' in float64, from blocks of columns that are centred first."""
-    rows, xp, shift = design.rows, design.xp, design.shift
-    if rows.sparse:
-        X = cast(rows.X, xp.float64)
-        K = row_gram(X)
-        if shift is None:
-            return K
-        cross = X @ shift
-        return K - cross[:, None] - cross[None, :] + shift @ shift
-    n, p = rows.shape
-    K, step = rows.zeros((n, n)), max(1, BLOCK_ENTRIES // n)
-    for lo in range(0, p, step):
-        hi = min(p, lo + step)
-        Z = cast(rows.columns(lo, hi), xp.float64)
-        if shift is not None:
-            Z = Z - shift[None, lo:hi]
-        K = K + Z @ Z.T
-    return K

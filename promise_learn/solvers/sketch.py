@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from .._arrays import as_numpy, column_squares, like, row_squares, take
-from ..design import rates
 from ..linalg.cg import pcg
 from ..linalg.nystrom import Sketch
 from ..preconditioners import resolve_preconditioner, woodbury
@@ -29,6 +28,8 @@ FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvatur
 INNER, INNER_LIMIT = 0.1, 30
 PIVOTED = 2e10  # n^3 a second of the pivoted factor of the row space
 WORD = 1e-8  # seconds an unknown, of the vectors of an iteration
+CLEARED = 3e-9  # seconds a coefficient, of A'x in a product of the dual
+MOVED = 1e-8  # seconds an entry of the products of rows, beside their sums
 HESSIANS = 3  # that a fit of another loss than the squared error takes
 MANY = 50  # products that factors may cost before CG is tried without
 PATIENCE = 0.5  # share of their time that CG may take without
@@ -120,11 +121,13 @@ def products_of_factors(f, dual=False):
     """
     rows, n, dim = f.design.rows, f.n_rows, f.dim
     if n < dim:
-        factor = n**3 / PIVOTED + (0.0 if rows.sparse else n**2 * dim / rates.WIDE_GRAM)
+        gram = rows.row_gram_cost * rows.pass_seconds
+        rate = 1.5 * rows.factor_rate if f.quadratic else PIVOTED  # in double precision
+        factor = gram + n**3 / rate + MOVED * n**2
     else:
         factor = (rows.gram_cost + 2 * factor_cost(f)) * rows.pass_seconds
     columns = 1 if f.coupled else f.n_columns  # each class has a factor of its own
-    product = rows.pass_seconds + WORD * (n if dual else dim)
+    product = rows.pass_seconds + (WORD * n + CLEARED * dim if dual else WORD * dim)
     if rows.sparse and not dual:
         product += rows.pass_seconds  # heavy rows
     factors = 1 if f.quadratic else HESSIANS

@@ -11,7 +11,13 @@ from promise_learn.solvers import SOLVERS
 
 SQUARED_ERROR_ONLY = ("direct", "dual-cg", "nystrom-pcg", "pcg")
 
-AT_ROUNDING = ("lbfgs", "subsampled-newton", "newton-sketch", "subspace-newton")
+AT_ROUNDING = (
+    "dual-cg",
+    "lbfgs",
+    "newton-sketch",
+    "subsampled-newton",
+    "subspace-newton",
+)
 """Solvers that at a tol of 1e-12 stop when rounding lets them, some steps off."""
 
 HOST, DEVICE = strict.Device("CPU_DEVICE"), strict.Device("device1")
