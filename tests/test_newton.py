@@ -54,11 +54,13 @@ def test_row_space_problem_has_the_same_values(loss, storage):
     assert_allclose(project(w), beta, 1e-9, 1e-9)
 
 
-@pytest.mark.parametrize("rank", [0, 1, 5, 12])
-def test_pivoted_factor_has_the_rank_of_its_matrix(rank):
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("rank", [0, 1, 5, 12, 20])
+def test_pivoted_factor_has_the_rank_of_its_matrix(rank, centred):
     Z = np.random.default_rng(0).standard_normal((12, rank))
+    Z = Z - Z.mean(axis=0) if centred else Z
     L, rows = pivoted(Z @ Z.T)
-    assert L.shape == (12, max(rank, 1))
+    assert L.shape == (12, max(min(rank, 12 - centred), 1))
     assert_allclose(L @ L.T, Z @ Z.T, atol=1e-12)
     assert_allclose(L[rows], np.tril(L[rows]))
 
