@@ -23,6 +23,7 @@ LARGEST_COUPLED = 2000
 DOUBLE = 2  # a factor in double precision has twice the bytes, and copies
 CHEAP = 8.0
 CAUTION = 0.6  # rows of high leverage make a sample worse than its estimate
+CERTAIN = 0.8  # all rows are what they are; but a factor in double precision is exact
 PRODUCTS = 100
 SKETCHED = 200  # products that take as long as the sketch of a dense X, or longer
 BARE = 40  # iterations of the dual of a square X: as many as others take in all
@@ -85,9 +86,10 @@ def _choose(f):
     if hessian * rows.pass_seconds < CHEAP * iteration:
         return dense
     hessian += 2 * factor_cost(f)
-    _, sampled = sample_size(f)
+    size, sampled = sample_size(f)
+    caution = CERTAIN if size == f.n_rows else CAUTION
     count = 1 if f.quadratic else HESSIANS
-    return iterative if sampled < CAUTION * count * hessian else dense
+    return iterative if sampled < caution * count * hessian else dense
 
 
 def _row_space_pays(f):
