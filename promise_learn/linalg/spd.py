@@ -49,7 +49,8 @@ class Factor:
             H = add_diagonal(H, self._empty)
         self._lower = self._cholesky(H, lost)
         if self._lower is None:
-            values, self._vectors = xp.linalg.eigh(H)
+            finite = bool(xp.all(xp.isfinite(H)))  # else solutions are no numbers
+            values, self._vectors = xp.linalg.eigh(H) if finite else (h * math.nan, H)
             top = float(xp.max(xp.abs(values)))
             keep = values > lost * top
             self._dropped = xp.astype(~keep, H.dtype)

@@ -19,6 +19,7 @@ SMALL_HESSIAN = 1e7
 STALE = 4.0
 DECADES = 2  # of the decrement, that a new factor gains for its cost and a pass
 MEMORY = 10  # steps since the factor that update it
+REFINED = 3  # steps in the row space after the dual; rounding ends what they gain
 SURE = 1e-8  # relative error of F that no further pass has to look at
 
 
@@ -197,7 +198,7 @@ class Direct(NewtonCholesky):
             for step in self._by_rows(f):
                 passes, poor = step.passes, True
                 yield step
-        for step in super().iterate(f, w, rng):
+        for step in islice(super().iterate(f, w, rng), REFINED if poor else None):
             step.passes += passes
             step.reliable = not poor  # its gap is then measured by the true gradient
             yield step
