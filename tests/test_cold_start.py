@@ -117,7 +117,9 @@ def test_nothing_compiles_after_warmup_or_in_a_second_process(tmp_path):
     """
     fits, cache = textwrap.dedent(FITS), {"NUMBA_CACHE_DIR": str(tmp_path)}
     seconds, compiled, *missed = run_script(fits + textwrap.dedent(cold), **cache)
-    assert float(seconds) < 10  # 3 to 6 on an idle machine
+    # 3 to 6 on an idle machine, 9 to 11 on the slowest seen: kernels that compile
+    # several times as slow are what it guards against
+    assert float(seconds) < 15
     assert int(compiled) > 10
     assert not missed
     extra, *counts = run_script(fits + textwrap.dedent(warm), **cache)
