@@ -71,7 +71,8 @@ def test_pivoted_factor_has_the_rank_of_its_matrix(rank, centred):
 def test_overflow_of_products_is_told(make, size, shape):
     rng = np.random.default_rng(0)
     X, y = size * rng.standard_normal(shape), np.arange(shape[0]) % 2
-    with pytest.warns(ConvergenceWarning, match="diverged|progress"):
+    told = "diverged" if shape[0] < shape[1] else "stopped making progress"
+    with pytest.warns(ConvergenceWarning, match=told):
         make().fit(X, y)
 
 
@@ -270,12 +271,9 @@ def test_early_word_of_a_small_gap_is_never_too_small(spread, tall):
 
 def test_updates_of_a_kept_factor_save_steps(monkeypatch):
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((6000, 60)) * np.geomspace(1, 30, 60)
-    y = np.where(
-        X @ (1 / np.geomspace(1, 30, 60)) + rng.standard_normal(6000) > 0, 1, 0
-    )
-    steps = {}
-    for memory in (0, newton_cholesky.MEMORY):
+    Z, steps = rng.standard_normal((6000, 60)), {}
+    X, y = Z * np.geomspace(1, 30, 60), Z.sum(axis=1) + rng.standard_normal(6000) > 0
+    for memory in (0, 10):
         monkeypatch.setattr(newton_cholesky, "MEMORY", memory)
         model = LogisticRegression(solver="newton-cholesky", tol=1e-9, random_state=0)
         history = model.fit(X, y).history_
