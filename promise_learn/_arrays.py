@@ -6,14 +6,22 @@ CSR matrix of SciPy or CuPyX; the functions that take one hide which it is.
 """
 
 from contextlib import nullcontext
+from functools import cache
 
-import array_api_compat.numpy
 import numpy as np
 import scipy.linalg
 import scipy.sparse
 from scipy.linalg import lapack
 
 INT32_MAX = 2**31 - 1
+
+
+@cache
+def compat():
+    """array_api_compat; importing it takes a quarter of the package's own import."""
+    import array_api_compat.numpy
+
+    return array_api_compat
 
 
 def is_sparse(X):
@@ -25,13 +33,13 @@ def namespace(X):
     """Array namespace of X: that of its values when X is sparse."""
     values = X.data if is_sparse(X) else X
     if type(values) is np.ndarray:  # asked tens of times in a fit of a millisecond
-        return array_api_compat.numpy
-    return array_api_compat.array_namespace(values)
+        return compat().numpy
+    return compat().array_namespace(values)
 
 
 def device(X):
     """Device that holds X."""
-    return array_api_compat.device(X.data if is_sparse(X) else X)
+    return compat().device(X.data if is_sparse(X) else X)
 
 
 def current(X):
@@ -46,17 +54,17 @@ def is_numpy(X):
 
 def is_cupy(X):
     """Whether X lives on a GPU as CuPy or CuPyX data."""
-    return array_api_compat.is_cupy_array(X.data if is_sparse(X) else X)
+    return compat().is_cupy_array(X.data if is_sparse(X) else X)
 
 
 def as_numpy(x):
     """Array or numbers as a NumPy array on the host (no copy when it is one)."""
-    if isinstance(x, np.ndarray) or not array_api_compat.is_array_api_obj(x):
+    if isinstance(x, np.ndarray) or not compat().is_array_api_obj(x):
         return np.asarray(x)
     if is_cupy(x):
         return x.get()
     host = namespace(x).__array_namespace_info__().default_device()
-    return np.asarray(array_api_compat.to_device(x, host))
+    return np.asarray(compat().to_device(x, host))
 
 
 def like(values, X, dtype=None):

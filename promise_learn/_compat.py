@@ -12,13 +12,12 @@ from math import inf, isfinite
 from typing import Any
 
 import numpy as np
-from array_api_compat import is_array_api_obj
 from scipy import sparse
 from sklearn import get_config
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from ._arrays import as_numpy, compact, device, is_sparse, like, namespace
+from ._arrays import as_numpy, compact, compat, device, is_sparse, like, namespace
 
 __all__ = [
     "Constraint",
@@ -160,7 +159,7 @@ def _on_device(X):
 
 def _float_types(X):
     """Types to keep: of X's namespace where scikit-learn leaves it there."""
-    kept = get_config()["array_api_dispatch"] and is_array_api_obj(X)
+    kept = get_config()["array_api_dispatch"] and compat().is_array_api_obj(X)
     xp = namespace(X) if kept else np
     return [xp.float64, xp.float32]
 

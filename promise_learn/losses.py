@@ -6,6 +6,7 @@ whole arrays of any namespace; compiled kernels carry the same formulas under ``
 
 import math
 
+from . import kernels
 from ._arrays import column, device, namespace
 
 
@@ -15,8 +16,8 @@ class Loss:
     Attributes
     ----------
     code : int
-        Number by which compiled kernels know the loss; -1 for a loss that they do not
-        know, which runs as array operations.
+        Number by which compiled epochs know the loss; -1 for a loss that compiled code
+        does not know, which runs as array operations.
     parameter : float
         What the formulas depend on besides, 0 where there is nothing.
     max_curvature : float
@@ -32,8 +33,8 @@ class Loss:
 
     @property
     def compiled(self):
-        """Pair (code, parameter) that compiled kernels take for the loss."""
-        return self.code, float(self.parameter)
+        """Its parameter, in the type by which compiled passes know the loss."""
+        return kernels.pointwise.LOSSES[self.code](float(self.parameter))
 
     def value(self, eta, y):
         """Loss of each row, shape (n,) (or (n, K): one loss a target)."""

@@ -55,8 +55,8 @@ def test_import_adds_under_50_ms_to_scikit_learn(tmp_path):
         from promise_learn import LogisticRegression, Ridge
         print(time.perf_counter() - start)
     """
-    # the fastest of three: what else runs on the machine only adds
-    assert min(float(run_script(code)[0]) for _ in range(3)) < 0.05
+    # the fastest of some: what else runs on the machine only adds
+    assert min(float(run_script(code)[0]) for _ in range(5)) < 0.05
 
 
 # ------------------------------------------------------------------ compilation
@@ -88,7 +88,9 @@ def test_nothing_compiles_after_warmup_or_in_a_second_process(tmp_path):
     cold = """
         start = time.process_time()  # whatever else runs on the machine
         Ridge().fit(X, score)
-        seconds = time.process_time() - start
+        middle = time.process_time()
+        LogisticRegression().fit(X, score > 0)
+        seconds = max(middle - start, time.process_time() - middle)
         compiled = warmup()
         with install_recorder("numba:compile") as recorder:
             fit_all()
@@ -117,14 +119,12 @@ def test_nothing_compiles_after_warmup_or_in_a_second_process(tmp_path):
     """
     fits, cache = textwrap.dedent(FITS), {"NUMBA_CACHE_DIR": str(tmp_path)}
     seconds, compiled, *missed = run_script(fits + textwrap.dedent(cold), **cache)
-    # 3 to 6 on an idle machine, 9 to 11 on the slowest seen: kernels that compile
-    # several times as slow are what it guards against
-    assert float(seconds) < 15
+    assert float(seconds) < 10
     assert int(compiled) > 10
     assert not missed
     extra, *counts = run_script(fits + textwrap.dedent(warm), **cache)
     assert float(extra) < 1  # 0.4 on an idle machine
-    assert counts == ["0", "0", "0", "3"]
+    assert counts == ["0", "0", "0", "6"]  # three storages, two losses
 
 
 def test_warmup_says_what_it_compiles(capsys, monkeypatch, tmp_path):

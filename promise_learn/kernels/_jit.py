@@ -11,7 +11,7 @@ from numba.core.caching import FunctionCache
 # Sums may be reordered (vector instructions); NaN and inf keep their meaning.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 # Division by zero gives inf as in NumPy: a check would keep loops from vectors, too.
-_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
+OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
 
 _FOLDER = sorted(Path(__file__).parent.glob("*.py"))
 _VERSION = crc32(b"".join(path.read_bytes() for path in _FOLDER))
@@ -52,7 +52,7 @@ class _Cache(FunctionCache):
 
 def jit(function):
     """Compile on first call; keep machine code where some cache folder is writable."""
-    kernel = njit(**_OPTIONS)(function)
+    kernel = njit(**OPTIONS)(function)
     with suppress(RuntimeError):  # Numba: "no locator available", no writable folder
         kernel._cache = _Cache(function)
     return kernel

@@ -84,10 +84,10 @@ def loss_sum(loss, lo, hi, eta, y, s):
 def slope_sum(loss, lo, hi, eta, change, t, y, s):
     """Differentiate in t the weighted loss at margins eta + t * change, rows lo:hi."""
     total = 0.0
-    margin, e, share = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    work, share = np.empty((3, BLOCK)), np.empty(BLOCK)
     for a in range(lo, hi, BLOCK):
         size = min(BLOCK, hi - a)
         total += block_slope(
-            loss, eta[a:hi], change[a:hi], t, y[a:hi], s[a:hi], margin, e, share, size
+            loss, eta[a:hi], change[a:hi], t, y[a:hi], s[a:hi], work, share, size
         )
     return total

@@ -1,16 +1,33 @@
 """Compiled losses of one block of margins: value, slope and curvature, or slope alone.
 
-The same formulas as in `promise_learn.losses`. ``loss`` is the pair ``Loss.compiled``:
-which loss, and its parameter.
+The same formulas as in `promise_learn.losses`. A kernel is compiled for one loss, the
+type of `Loss.compiled`: one for all of them would take three times as long to compile.
 """
 
 import math
 import sys
+from collections import namedtuple
 
 import numpy as np
+from numba.extending import overload
 
-from ._jit import jit
-from .rows import HUBER, LOGISTIC, SQUARED, SQUARED_HINGE
+from ._jit import OPTIONS, jit
+from .rows import HUBER, LOGISTIC, POISSON, SQUARED, SQUARED_HINGE
+
+Squared = namedtuple("Squared", "parameter")
+Logistic = namedtuple("Logistic", "parameter")
+SquaredHinge = namedtuple("SquaredHinge", "parameter")
+Huber = namedtuple("Huber", "parameter")
+Poisson = namedtuple("Poisson", "parameter")
+
+LOSSES = {
+    SQUARED: Squared,
+    LOGISTIC: Logistic,
+    SQUARED_HINGE: SquaredHinge,
+    HUBER: Huber,
+    POISSON: Poisson,
+}
+"""Type of every loss by its code."""
 
 # exp and log1p in plain arithmetic, and loops that touch few arrays, so that the
 # compiler turns them into vector instructions: exp(-a) = 2^-k exp(-f) with a = k log 2
@@ -75,9 +92,9 @@ def decay(margin, e, inverse, size):
         inverse[i] = 1.0 / (1.0 + e[i])
 
 
-@jit
-def squared(eta, y, s, r, d, value, size):
-    """Weighted half squared residual, its slope and curvature in one block."""
+def squared(loss, eta, y, s, r, d, work, size):
+    """Half squared residual."""
+    value = work[0]
     for i in range(size):
         r[i] = s[i] * (eta[i] - y[i])
     for i in range(size):
@@ -86,9 +103,9 @@ def squared(eta, y, s, r, d, value, size):
         d[i] = s[i]
 
 
-@jit
-def logistic(eta, y, s, r, d, value, e, margin, size):
-    """Weighted loss, slope and curvature of one block for labels -1 and +1."""
+def logistic(loss, eta, y, s, r, d, work, size):
+    """Loss for labels -1 and +1."""
+    value, e, margin = work[0], work[1], work[2]
     for i in range(size):
         margin[i] = y[i] * eta[i]
     decay(margin, e, r, size)
@@ -112,9 +129,9 @@ def shortfall(eta, y, short, size):
         short[i] = 0.0 if missing <= 0.0 else missing
 
 
-@jit
-def squared_hinge(eta, y, s, r, d, value, short, size):
-    """Weighted loss, slope and curvature of one block for labels -1 and +1."""
+def squared_hinge(loss, eta, y, s, r, d, work, size):
+    """Loss for labels -1 and +1."""
+    value, short = work[0], work[1]
     shortfall(eta, y, short, size)
     for i in range(size):
         value[i] = 0.5 * s[i] * short[i] * short[i]
@@ -133,9 +150,9 @@ def clipped(eta, y, delta, residual, size):
         residual[i] = -delta if far < -delta else far
 
 
-@jit
-def huber(eta, y, delta, s, r, d, value, size):
-    """Weighted loss, slope and curvature of one block with threshold delta."""
+def huber(loss, eta, y, s, r, d, work, size):
+    """Loss with a threshold."""
+    value, delta = work[0], loss.parameter
     clipped(eta, y, delta, r, size)
     for i in range(size):
         value[i] = s[i] * r[i] * (eta[i] - y[i] - 0.5 * r[i])
@@ -155,9 +172,9 @@ def poisson_mean(eta, margin, mean, power, size):
         mean[i] = 1.0 / mean[i] if margin[i] > 0.0 else mean[i]
 
 
-@jit
-def poisson(eta, y, s, r, d, value, power, margin, size):
-    """Weighted loss, slope and curvature of one block; a good fit cancels nothing."""
+def poisson(loss, eta, y, s, r, d, work, size):
+    """Half the deviance; a good fit cancels nothing."""
+    value, power, margin = work[0], work[1], work[2]
     poisson_mean(eta, margin, d, power, size)
     for i in range(size):
         r[i] = d[i] - y[i]
@@ -175,49 +192,87 @@ def poisson(eta, y, s, r, d, value, power, margin, size):
         d[i] *= s[i]
 
 
+def squared_slope(loss, eta, y, work, r, size):
+    """Residuals."""
+    for i in range(size):
+        r[i] = eta[i] - y[i]
+
+
+def logistic_slope(loss, eta, y, work, r, size):
+    """Slopes for labels -1 and +1."""
+    e, margin = work[1], work[2]
+    for i in range(size):
+        margin[i] = y[i] * eta[i]
+    decay(margin, e, r, size)
+    for i in range(size):
+        r[i] *= e[i] if margin[i] > 0 else 1.0
+    for i in range(size):
+        r[i] *= -y[i]
+
+
+def squared_hinge_slope(loss, eta, y, work, r, size):
+    """Slopes for labels -1 and +1."""
+    short = work[1]
+    shortfall(eta, y, short, size)
+    for i in range(size):
+        r[i] = -y[i] * short[i]
+
+
+def huber_slope(loss, eta, y, work, r, size):
+    """Residuals, cut off."""
+    clipped(eta, y, loss.parameter, r, size)
+
+
+def poisson_slope(loss, eta, y, work, r, size):
+    """Mean less target."""
+    poisson_mean(eta, work[2], r, work[1], size)
+    for i in range(size):
+        r[i] -= y[i]
+
+
+def evaluate(loss, eta, y, s, r, d, work, size):
+    """Write a block's weighted loss, slope and curvature to work[0], r and d."""
+    raise TypeError("compiled code only")
+
+
+def differentiate(loss, eta, y, work, r, size):
+    """Write a block's slope to r, unweighted."""
+    raise TypeError("compiled code only")
+
+
+_BODIES = {
+    Squared: (squared, squared_slope),
+    Logistic: (logistic, logistic_slope),
+    SquaredHinge: (squared_hinge, squared_hinge_slope),
+    Huber: (huber, huber_slope),
+    Poisson: (poisson, poisson_slope),
+}
+
+
+@overload(evaluate, jit_options=OPTIONS)
+def _(loss, eta, y, s, r, d, work, size):
+    return _BODIES[loss.instance_class][0]
+
+
+@overload(differentiate, jit_options=OPTIONS)
+def _(loss, eta, y, work, r, size):
+    return _BODIES[loss.instance_class][1]
+
+
 @jit
 def pointwise(loss, eta, y, s, r, d, work, size):
     """Weighted loss, slope and curvature of one block; returns the sum of the loss."""
-    code, value = loss[0], work[0]
-    if code == SQUARED:
-        squared(eta, y, s, r, d, value, size)
-    elif code == LOGISTIC:
-        logistic(eta, y, s, r, d, value, work[1], work[2], size)
-    elif code == SQUARED_HINGE:
-        squared_hinge(eta, y, s, r, d, value, work[1], size)
-    elif code == HUBER:
-        huber(eta, y, loss[1], s, r, d, value, size)
-    else:
-        poisson(eta, y, s, r, d, value, work[1], work[2], size)
-    return block_sum(value, size)
+    evaluate(loss, eta, y, s, r, d, work, size)
+    return block_sum(work[0], size)
 
 
 @jit
-def block_slope(loss, eta, change, t, y, s, margin, e, share, size):
+def block_slope(loss, eta, change, t, y, s, work, share, size):
     """Differentiate in t the weighted loss of one block."""
+    margin = work[0]
     for i in range(size):
         margin[i] = eta[i] + t * change[i]
-    if loss[0] == SQUARED:
-        for i in range(size):
-            share[i] = margin[i] - y[i]
-    elif loss[0] == LOGISTIC:
-        for i in range(size):
-            margin[i] *= y[i]
-        decay(margin, e, share, size)
-        for i in range(size):
-            share[i] *= e[i] if margin[i] > 0 else 1.0
-        for i in range(size):
-            share[i] *= -y[i]
-    elif loss[0] == SQUARED_HINGE:
-        shortfall(margin, y, e, size)
-        for i in range(size):
-            share[i] = -y[i] * e[i]
-    elif loss[0] == HUBER:
-        clipped(margin, y, loss[1], share, size)
-    else:
-        poisson_mean(margin, margin, share, e, size)
-        for i in range(size):
-            share[i] -= y[i]
+    differentiate(loss, margin, y, work, share, size)
     for i in range(size):
         share[i] *= s[i] * change[i]
     return block_sum(share, size)

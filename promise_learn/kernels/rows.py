@@ -151,7 +151,7 @@ def slope(loss, eta, y):
 
     Parameters
     ----------
-    loss : Loss, or its pair ``compiled`` in compiled code
+    loss : Loss, or the pair of its code and its parameter in compiled code
         The first entry is SQUARED, LOGISTIC or SQUARED_HINGE (y = +-1), MULTINOMIAL (y
         = class codes), HUBER or POISSON; the second one is the threshold of HUBER.
     eta : array of shape (b,) or (b, K)

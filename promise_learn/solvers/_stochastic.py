@@ -159,7 +159,9 @@ class StochasticRun:
         y, weights = take(f.y, order), take(self.weights, order)
         kept = weights if table is None else take(table, order)
         known = f.loss.code >= 0 and is_numpy(self.X.values)
-        run, loss = (compiled(epoch), f.loss.compiled) if known else (epoch, f.loss)
+        run, loss = epoch, f.loss
+        if known:  # any loss by its code: a slope is little of what there is to compile
+            run, loss = compiled(epoch), (loss.code, float(loss.parameter))
         data = (self.X, y, weights, loss, order, starts, self.batch_size, self.penalty)
         run(*data, self.curvature.factors, *state, kept)
         self.passes += share
