@@ -31,6 +31,7 @@ from promise_learn.design.maps import map_bytes
 from promise_learn.design.memory import working_bytes
 from promise_learn.design.rows import Rows
 from promise_learn.kernels import _threads
+from promise_learn.linalg import Sketch
 from promise_learn.losses import SquaredError
 
 # ------------------------------------------------------------------ memory
@@ -256,13 +257,29 @@ def test_vectors(monkeypatch):
     return formed
 
 
+@pytest.fixture
+def spectra(monkeypatch):
+    """Ranks of sketches whose eigenvectors were computed."""
+    computed, original = [], Sketch.low_rank
+
+    def counted(self):
+        computed.append(self.rank)
+        return original(self)
+
+    monkeypatch.setattr(Sketch, "low_rank", counted)
+    return computed
+
+
 @pytest.mark.parametrize("solver", ["pcg", "nystrom-pcg", "newton-cg"])
 @pytest.mark.parametrize("generated", [False, True])
 @pytest.mark.parametrize("make", [RandomFeaturesRegressor, RandomFeaturesClassifier])
 def test_a_cache_serves_sketches_to_every_penalty(
-    make, generated, solver, test_vectors, tmp_path
+    make, generated, solver, test_vectors, spectra, tmp_path
 ):
-    """A larger penalty needs no more test vectors, a smaller one only new ones."""
+    """A larger penalty needs no more test vectors, a smaller one only new ones.
+
+    And no eigenvectors are computed twice.
+    """
     X, Y, s = data(4000)
     settings = MAP | {"n_components": 140, "solver": solver, "tol": 1e-10}
     settings |= {"preconditioner": "nystrom"} if solver != "nystrom-pcg" else {}
@@ -277,6 +294,7 @@ def test_a_cache_serves_sketches_to_every_penalty(
         assert model.stored_ != generated
         formed.append(sum(test_vectors))
     assert 0 < formed[0] < formed[1] == formed[2] <= 140
+    assert len(set(spectra)) == len(spectra)
     test_vectors.clear()
     first = make(**settings, cache=str(tmp_path / "new"), **{name: values[-1]})
     assert_array_equal(model.coef_, first.fit(X, y, s).coef_)

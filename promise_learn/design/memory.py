@@ -137,6 +137,10 @@ class Kept:
         """See `Rows.sketched`."""
         return self._kept(super().sketched, d, V, offset)
 
+    def low_rank(self, sketch):
+        """Eigenvalues and eigenvectors that a sketch gives; see `Rows.low_rank`."""
+        return self._kept(super().low_rank, sketch)
+
     def _kept(self, compute, *arguments):
         call = self.cache.cache(_call, ignore=["compute"])
         return call(compute, compute.__name__, self.made_of, *arguments)

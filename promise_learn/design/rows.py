@@ -151,6 +151,10 @@ class Rows:
         """`curved` of the test vectors of a sketch, which features may keep."""
         return self.curved(d, V, offset)
 
+    def low_rank(self, sketch):
+        """Nystrom approximation of a sketch, which features may keep."""
+        return sketch.low_rank()
+
     def through(self, act, v, offset):
         """X' t and the sum of t over rows, where t = act(X v + offset, rows)."""
         t = act(self.dot(v, offset), slice(None))

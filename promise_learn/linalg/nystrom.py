@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.linalg import LinAlgError
 
-from .._arrays import cast, column, namespace, normal, zeros
+from .._arrays import cast, column, namespace, normal, solve_triangular, zeros
 from .cholesky import N_ATTEMPTS, cholesky
 from .power import operator_norm
 
@@ -146,7 +146,7 @@ def _spectrum(shifted, root, shift, dtype):
     xp = namespace(shifted)
     # solving, rather than multiplying by an inverse, keeps the error at the size of
     # the shift
-    B = xp.linalg.solve(root, shifted.T).T
+    B = solve_triangular(root, shifted.T).T
     Q, R = xp.linalg.qr(B, mode="reduced")
     small = xp.linalg.svd(R, full_matrices=False)
     eigenvalues = xp.maximum(small.S * small.S - shift, xp.zeros_like(small.S))

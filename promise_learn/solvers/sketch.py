@@ -400,7 +400,7 @@ def adaptive_nystrom(point, rng):
     sketch, rank = Sketch.empty(f.dim, scale), min(START_RANK, f.dim)
     while True:
         sketch = sketch.grow(product, rank, rng)
-        low = sketch.low_rank()
+        low = f.design.rows.low_rank(sketch)
         top, last = float(low.eigenvalues[0]), float(low.eigenvalues[-1])
         iterations = DECADES * max((last + mu) / mu, 1.0) ** 0.5
         full = rank >= largest
