@@ -258,12 +258,16 @@ def cholesky_solve(L, B):
 
 
 def cholesky_inverse(L):
-    """(L L')^-1 for a lower triangular L, symmetric to the last digit."""
+    """(L L')^-1 for a lower triangular L, which on the host is overwritten.
+
+    It is symmetric to the last digit. L is zero above its diagonal.
+    """
     if not is_numpy(L):
         half = solve_triangular(L, identity(L.shape[0], L))
         return half.T @ half
-    upper = np.triu(lapack.dpotri(L.T, lower=0)[0])
-    return upper + np.triu(upper, 1).T
+    lower = lapack.dpotri(L.T, lower=0, overwrite_c=1)[0].T
+    lower += np.tril(lower, -1).T
+    return lower
 
 
 def add_diagonal(A, v, overwrite=False):

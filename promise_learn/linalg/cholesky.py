@@ -10,7 +10,6 @@ from .._arrays import (
     add_diagonal,
     as_numpy,
     cholesky_inverse,
-    identity,
     is_numpy,
     like,
     namespace,
@@ -104,7 +103,7 @@ def shifted_inverse(G, boost=1.0):
     Parameters
     ----------
     G : array of shape (r, r), float64
-        Gram matrix in units of the damping.
+        Gram matrix in units of the damping, symmetric.
     boost : float
         Factor by which the damping is raised. It doubles each time that rounding
         errors leave the matrix without a Cholesky factor, five times at most.
@@ -116,9 +115,9 @@ def shifted_inverse(G, boost=1.0):
     boost : float
         The factor that was used.
     """
-    eye = identity(G.shape[0], G)
+    one = namespace(G).ones_like(namespace(G).linalg.diagonal(G))
     for _ in range(N_ATTEMPTS):
-        L = cholesky(eye + G / boost)
+        L = factor(add_diagonal(G / boost, one, overwrite=True), overwrite=True)
         if L is not None:
             with _threads_for(L):
                 return cholesky_inverse(L), boost
