@@ -13,14 +13,10 @@ from promise_learn.design import Design
 from promise_learn.losses import Logistic, SquaredError
 from promise_learn.objective import Objective
 from promise_learn.solvers import PCG, Direct, DualCG, Status, minimize
+from promise_learn.solvers._costs import patience
 from promise_learn.solvers.auto import choose
 from promise_learn.solvers.base import Solver
-from promise_learn.solvers.sketch import (
-    curvature_inverse,
-    heavy_rows,
-    may_be_poor,
-    patience,
-)
+from promise_learn.solvers.sketch import curvature_inverse, heavy_rows, may_be_poor
 
 STORAGES = ["dense", "csr"]
 

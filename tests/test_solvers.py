@@ -25,8 +25,8 @@ from promise_learn.solvers import (
     minimize,
     resolve_solver,
 )
+from promise_learn.solvers._costs import factor_is_dear
 from promise_learn.solvers.auto import choose
-from promise_learn.solvers.sketch import factor_is_dear
 from promise_learn.testing import (
     SOLVER_CASES,
     DenseProblem,

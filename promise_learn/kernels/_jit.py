@@ -3,6 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 from zlib import crc32
 
 from numba import njit
@@ -11,7 +12,7 @@ from numba.core.caching import FunctionCache
 # Sums may be reordered (vector instructions); NaN and inf keep their meaning.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 # Division by zero gives inf as in NumPy: a check would keep loops from vectors, too.
-OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
+OPTIONS: Any = {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
 
 _FOLDER = sorted(Path(__file__).parent.glob("*.py"))
 _VERSION = crc32(b"".join(path.read_bytes() for path in _FOLDER))

@@ -13,7 +13,7 @@ from .auto import choose, choose_preconditioned
 from .base import Result, Solver, Status, Step, minimize
 
 _HOME = {
-    "direct": ("newton_cholesky", "Direct"),
+    "direct": ("direct", "Direct"),
     "pcg": ("pcg", "PCG"),
     "nystrom-pcg": ("pcg", "NystromPCG"),
     "dual-cg": ("dual_cg", "DualCG"),

@@ -2,15 +2,8 @@
 
 import math
 
-from .sketch import (
-    curvature_inverse,
-    factor_is_dear,
-    factors_apart,
-    patience,
-    sample_size,
-    smallest_at_most,
-    starts_bare,
-)
+from ._costs import factor_is_dear, patience, sample_size
+from .sketch import curvature_inverse, factors_apart, smallest_at_most, starts_bare
 
 BARE = 20  # iterations that a preconditioner of heavy rows costs and cannot save
 

@@ -2,12 +2,7 @@
 
 import math
 
-from ._dual import Dual
-from .dual_cg import EARLY, DualCG
-from .newton_cg import NewtonCG
-from .newton_cholesky import Direct, NewtonCholesky
-from .pcg import PCG
-from .sketch import (
+from ._costs import (
     HESSIANS,
     PIVOTED,
     factor_cost,
@@ -17,6 +12,12 @@ from .sketch import (
     products_of_factors,
     sample_size,
 )
+from ._dual import Dual
+from .direct import Direct
+from .dual_cg import EARLY, DualCG
+from .newton_cg import NewtonCG
+from .newton_cholesky import NewtonCholesky
+from .pcg import PCG
 
 LARGEST_FACTOR = 6000
 LARGEST_COUPLED = 2000

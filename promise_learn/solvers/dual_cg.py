@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from ._costs import DECADES
 from ._dual import Dual, iterations
 from .base import Solver
 from .pcg import PCG
-from .sketch import DECADES
 from .theory import Theory
 
 EARLY = 10  # iterations, before which the rate is not looked at

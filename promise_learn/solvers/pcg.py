@@ -9,7 +9,7 @@ from .._arrays import inner
 from ..linalg.cg import pcg
 from ._dual import RESTART, lossy
 from .base import Solver, Step
-from .newton_cholesky import Direct
+from .direct import Direct
 from .sketch import curvature_inverse, may_be_poor, smallest_at_most
 from .theory import Theory
 

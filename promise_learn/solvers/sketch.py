@@ -4,15 +4,14 @@ import math
 
 import numpy as np
 
-from .._arrays import as_numpy, column_squares, like, row_squares, take
+from .._arrays import as_numpy, column_squares, like, take
 from ..linalg.cg import pcg
 from ..linalg.nystrom import Sketch
 from ..preconditioners import resolve_preconditioner, woodbury
+from ._costs import DECADES, like_text, sample_size, single_cost
 from .newton import HessianFactor
 
-DECADES, EXACT, LEAST_RATIO = 7, 3, 1.1
 MOST_GROWTH = 10.0
-PROMISE = 8.0
 CLASS_BYTES, CLASS_SHARE = 256e6, 0.1
 TINY = 1e-300
 START_RANK = 16
@@ -22,17 +21,9 @@ SKETCH_COST = 0.25
 FLOOR = 1e-12
 HEAVY, EVEN = 0.5, 2.0
 LONG, BYTES_OF_ENTRY = 4, 12
-ALIKE, MANY_ROWS, SOME_ROWS = 4.0, 300, 1000
-TALL = 4  # rows a column, of which so many are better preconditioned
+MANY_ROWS = 300
 FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
 INNER, INNER_LIMIT = 0.1, 30
-PIVOTED = 2e10  # n^3 a second of the pivoted factor of the row space
-WORD = 1e-8  # seconds an unknown, of the vectors of an iteration
-CLEARED = 3e-9  # seconds a coefficient, of A'x in a product of the dual
-MOVED = 1e-8  # seconds an entry of the products of rows, beside their sums
-HESSIANS = 3  # that a fit of another loss than the squared error takes
-MANY = 50  # products that factors may cost before CG is tried without
-PATIENCE = 0.5  # share of their time that CG may take without
 
 
 def curvature_inverse(specification, point, rng, slowness=1.0, impatient=False):
@@ -88,50 +79,6 @@ def starts_bare(specification, f):
     if not auto or f.quadratic or f.n_rows < MANY_ROWS:
         return False
     return may_be_poor(specification, f) and like_text(f)
-
-
-def like_text(f):
-    """Whether rows are not many, and the longest of some not much longer than the mean.
-
-    That is normalised text, which needs no preconditioner.
-    """
-    if f.n_rows >= TALL * f.dim:
-        return False
-    chosen = np.arange(0, f.n_rows, max(1, f.n_rows // SOME_ROWS))
-    norms = row_squares(f.design.rows.block(chosen))
-    return bool(f.xp.max(norms) <= ALIKE * f.xp.mean(norms))
-
-
-def factor_is_dear(f):
-    """Whether CG on a sparse X is likely to be done before a factor with room is."""
-    rows, order = f.design.rows, min(f.dim, f.n_rows)
-    possible = rows.sparse and order <= rows.largest_factor
-    return possible and products_of_factors(f) >= MANY
-
-
-def patience(f, dual=False):
-    """CG iterations that a fit may spend before a factor is made."""
-    return PATIENCE * products_of_factors(f, dual)
-
-
-def products_of_factors(f, dual=False):
-    """CG iterations in the time of the factors of a fit, of the smaller side.
-
-    On the dual they take vectors of n, not dim, and no preconditioner.
-    """
-    rows, n, dim = f.design.rows, f.n_rows, f.dim
-    if n < dim:
-        gram = rows.row_gram_cost * rows.pass_seconds
-        rate = 1.5 * rows.factor_rate if f.quadratic else PIVOTED  # in double precision
-        factor = gram + n**3 / rate + MOVED * n**2
-    else:
-        factor = (rows.gram_cost + 2 * factor_cost(f)) * rows.pass_seconds
-    columns = 1 if f.coupled else f.n_columns  # each class has a factor of its own
-    product = rows.pass_seconds + (WORD * n + CLEARED * dim if dual else WORD * dim)
-    if rows.sparse and not dual:
-        product += rows.pass_seconds  # heavy rows
-    factors = 1 if f.quadratic else HESSIANS
-    return factors * factor / (product * columns + rows.call_seconds)
 
 
 def heavy_rows(point):
@@ -202,66 +149,6 @@ def smallest_at_most(specification):
     return 1.0 if known else math.inf
 
 
-def sample_size(f, slowness=1.0, impatient=False):
-    r"""Rows whose Hessian makes the best Cholesky preconditioner, and the cost in all.
-
-    With the Hessian of m rows and an effective dimension d, CG gains about a factor
-    1 + m / d an iteration (measured for m from d to 10 d); with all rows, in single
-    precision, `EXACT` iterations suffice. The size minimises the cost of the sample's
-    Hessian plus that of `DECADES` of iterations, in passes over X. A few rows of large
-    leverage that the sample misses can cost several times the iterations, and the
-    squared error does not show them: there stored rows are all taken, unless a sample
-    promises an eighth of the cost; and where their Hessian takes little time, the
-    effective dimension is not worth estimating.
-
-    Parameters
-    ----------
-    f : Objective
-    slowness : float, default=1.0
-        Number of iterations over the one foreseen, where they have been measured.
-    impatient : bool, default=False
-        Whether CG has already failed to be done before a dear factor.
-
-    Returns
-    -------
-    int or None
-        None where a factor of order dim is out of question, or dear.
-    float
-        Estimated passes.
-    """
-    if f.dim > f.design.rows.largest_factor or 2 * f.n_rows < f.dim:
-        return None, math.inf
-    if factor_is_dear(f) and not impatient:
-        return None, math.inf
-    whole, rows = _single_cost(f), f.design.rows
-    if f.quadratic and rows.stored and whole * rows.pass_seconds < rows.small_seconds:
-        return f.n_rows, whole + EXACT + factor_cost(f)
-    d = f.effective_dimension
-    sizes = np.geomspace(LEAST_RATIO * d, max(f.n_rows, LEAST_RATIO * d), 60)
-    iterations = slowness * DECADES * math.log(10) / np.log1p(sizes / d)
-    costs = whole * sizes / f.n_rows + iterations
-    costs[-1] = whole + EXACT
-    best = int(np.argmin(costs))
-    if f.quadratic and rows.stored and PROMISE * costs[best] > costs[-1]:
-        best = -1
-    size = sizes[best]
-    if not rows.stored:  # a change of the penalty alone finds the same sample
-        size = 2.0 ** round(math.log2(size))
-    return min(f.n_rows, int(size + 0.5)), float(costs[best]) + factor_cost(f)
-
-
-def factor_cost(f):
-    """Time of the Cholesky factor in single precision, in passes."""
-    rows = f.design.rows
-    return f.dim**3 / 3 / rows.factor_rate / rows.pass_seconds
-
-
-def _single_cost(f):
-    """Cost of the Hessian of all rows in single precision, in passes."""
-    rows = f.design.rows
-    return rows.gram_cost * (1.0 if rows.sparse else 0.5)
-
-
 def sampled_factor(point, size, rng):
     """Cholesky factor, in single precision, of the Hessian of a row sample at a point.
 
@@ -296,7 +183,7 @@ def sampled_factor(point, size, rng):
     classes = "apart" if f.coupled and factors_apart(f) else "shared"
     factor = HessianFactor(sample, missing, f.xp.sqrt(unit), classes)
     solve = inner_solve(sample, factor.solve) if inner else factor.solve
-    return solve, 1.0 + share * (1.0 + _single_cost(f))
+    return solve, 1.0 + share * (1.0 + single_cost(f))
 
 
 def factors_apart(f):
