@@ -257,19 +257,6 @@ def cholesky_solve(L, B):
     return potrs(L.T, B, lower=0)[0]
 
 
-def cholesky_inverse(L):
-    """(L L')^-1 for a lower triangular L, which on the host is overwritten.
-
-    It is symmetric to the last digit. L is zero above its diagonal.
-    """
-    if not is_numpy(L):
-        half = solve_triangular(L, identity(L.shape[0], L))
-        return half.T @ half
-    lower = lapack.dpotri(L.T, lower=0, overwrite_c=1)[0].T
-    lower += np.tril(lower, -1).T
-    return lower
-
-
 def add_diagonal(A, v, overwrite=False):
     """Return A + diag(v) for a square dense A and v of shape (n,); A if it may be."""
     if not is_numpy(A):

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import lapack
 
+from .. import kernels
 from .._arrays import (
     add_diagonal,
     as_numpy,
-    cholesky_inverse,
+    identity,
     is_numpy,
     like,
     namespace,
@@ -119,8 +120,7 @@ def shifted_inverse(G, boost=1.0):
     for _ in range(N_ATTEMPTS):
         L = factor(add_diagonal(G / boost, one, overwrite=True), overwrite=True)
         if L is not None:
-            with _threads_for(L):
-                return cholesky_inverse(L), boost
+            return _inverse(L), boost
         boost *= 2
     raise LinAlgError(
         "the preconditioner's matrix has no Cholesky factor: its rows hold values "
@@ -134,8 +134,18 @@ def inverse_trace(G, shift):
     L = factor(add_diagonal(G, xp.full_like(xp.linalg.diagonal(G), shift)))
     if L is None:
         return None
+    return float(xp.sum(xp.linalg.diagonal(_inverse(L))))
+
+
+def _inverse(L):
+    """(L L')^-1, symmetric to the last digit; L is overwritten on the host."""
+    if not is_numpy(L):
+        half = solve_triangular(L, identity(L.shape[0], L))
+        return half.T @ half
     with _threads_for(L):
-        return float(xp.sum(xp.linalg.diagonal(cholesky_inverse(L))))
+        lower = lapack.dpotri(L.T, lower=0, overwrite_c=1)[0].T
+    kernels.grams.mirror(lower)
+    return lower
 
 
 def _threads_for(K):

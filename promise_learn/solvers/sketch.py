@@ -20,6 +20,7 @@ SKETCH_BYTES = 5e8
 SKETCH_COST = 0.25
 FLOOR = 1e-12
 HEAVY, EVEN = 0.5, 2.0
+HEAVY_BYTES, HEAVY_SHARE = 64e6, 0.12  # of X, for the factor of heavy rows
 LONG, BYTES_OF_ENTRY = 4, 12
 MANY_ROWS = 300
 FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
@@ -90,14 +91,16 @@ def heavy_rows(point):
 
     .. math:: P = X_T^T D_T X_T + \mathrm{diag}(h - \mathrm{diag}(X_T^T D_T X_T)).
 
-    T has no more rows than make its dense factor cost about a pass over X, and none of
-    less than twice the mean leverage: where all are alike P is the diagonal. Scaling a
-    column of X scales that of P. Every class has a P of its own, of no more rows than
+    T has no more rows than make its dense factor cost about a pass over X, or take more
+    than a share of its memory where that is large, and none of less than twice the mean
+    leverage: where all are alike P is the diagonal. Scaling a column of X scales that
+    of P. Every class has a P of its own, of no more rows than
     leave its factors room, and the mean over classes is taken off, which is zero at the
     minimum.
     """
     f, classes = point.objective, range(point.objective.n_columns)
-    size = int(HEAVY * f.design.rows.nnz**0.5)
+    room = max(HEAVY_BYTES, HEAVY_SHARE * f.design.rows.nbytes)
+    size = int(min(HEAVY * f.design.rows.nnz**0.5, (room / 16) ** 0.5))
     if not f.coupled:
         return _heavy_rows(f, point.row_curvature, size).apply, 5.0
     size = min(size, _rows_with_room(f))
