@@ -163,6 +163,18 @@ def test_nested_parameters():
     assert (solver.limit, solver.then.patience) == (7, 9)
 
 
+def test_different_penalties_count_as_so_many_factors(monkeypatch):
+    one, three = objective("dense"), objective("dense", (3,))
+    assert Direct().needed(three) * 3 == Direct().needed(one) * 5
+    limited = Direct(memory_limit=Direct().needed(one))
+    assert minimize(one, limited).status is Status.CONVERGED
+    with pytest.raises(ValueError, match=r"61 x 61 matrix.*its factors"):
+        minimize(three, limited)
+    assert isinstance(choose(three), Direct)
+    monkeypatch.setattr(Direct, "needed", lambda solver, f: 1e10)
+    assert not isinstance(choose(three), Direct)
+
+
 def test_what_it_refuses():
     f = objective("csr")
     with pytest.raises(ValueError, match=r"limit=0: use a positive number"):

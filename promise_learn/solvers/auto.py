@@ -63,16 +63,13 @@ def choose(f):
 
 
 def _choose(f):
-    size = min(f.dim, f.n_rows + 1)
-    if f.coupled:
-        size *= f.n_columns
     iterative, dense = NewtonCG(), NewtonCholesky()
     if f.quadratic:
         iterative, dense = PCG(), Direct()
     largest = LARGEST_COUPLED if f.coupled else LARGEST_FACTOR
     if not f.design.rows.stored:
         largest = min(largest, f.design.rows.largest_factor // DOUBLE)
-    if size > largest:
+    if dense.order(f) > largest or dense.needed(f) > dense.memory_limit:
         return iterative
     if factor_is_dear(f):
         return PCG(patience=patience(f)) if f.quadratic else iterative

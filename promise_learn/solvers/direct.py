@@ -26,7 +26,8 @@ class Direct(NewtonCholesky):
     Parameters
     ----------
     memory_limit : float, default=4e9
-        Bytes that the Gram matrix and its factor may take.
+        Bytes that the Gram matrix and its factors, one for every different penalty, may
+        take.
 
     Raises
     ------

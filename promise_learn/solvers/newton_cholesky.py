@@ -10,7 +10,7 @@ from ._pairs import Pairs
 from .base import Solver, Step
 from .growing import STEPS, growing_samples
 from .line_search import advance
-from .newton import HessianFactor, unproved
+from .newton import HessianFactor, distinct, unproved
 from .theory import Theory
 
 SMALL_HESSIAN = 1e7
@@ -32,7 +32,8 @@ class NewtonCholesky(Solver):
     Parameters
     ----------
     memory_limit : float, default=4e9
-        Bytes that the dense Hessian and its factor may take (our choice).
+        Bytes that the dense Hessian and its factors, one for every different penalty,
+        may take (our choice).
 
     Raises
     ------
@@ -60,15 +61,22 @@ class NewtonCholesky(Solver):
 
     def check(self, f):
         """Refuse a Hessian that does not fit."""
-        columns = f.n_columns if f.coupled else 1
-        size = columns * min(f.dim, f.n_rows + 1)
-        needed = 3 * 8 * size**2
+        order, needed = self.order(f), self.needed(f)
         if needed > self.memory_limit:
             raise ValueError(
-                f"solver={self.name!r} forms a {size:,} x {size:,} matrix, "
-                f"{needed / 1e9:.1f} GB with its factor: use solver='auto' or raise "
+                f"solver={self.name!r} forms a {order:,} x {order:,} matrix, "
+                f"{needed / 1e9:.1f} GB with its factors: use solver='auto' or raise "
                 f"memory_limit (now {self.memory_limit / 1e9:.1f} GB)."
             )
+
+    def order(self, f):
+        """Order of the matrix that is factored."""
+        return (f.n_columns if f.coupled else 1) * min(f.dim, f.n_rows + 1)
+
+    def needed(self, f):
+        """Bytes of the Hessian, of what makes it, and of its factors."""
+        factors = len(distinct(f.penalty)[0]) if f.per_target else 1
+        return 8 * (2 + factors) * self.order(f) ** 2
 
     def iterate(self, f, w, rng):
         """Yield a `Step` before every Newton step."""
