@@ -37,8 +37,8 @@ class RandomFeaturesRegressor(
         Bytes beside X and y that a fit may take; "auto" is a tenth of the memory
         available. Features are stored where that fits, with the solver's factor.
     cache : str or joblib.Memory, default=None
-        Folder that keeps Gram matrices, Hessian diagonals and Nystrom sketches, as
-        `Pipeline` keeps fitted steps. A search over ``alpha`` then forms one of all
+        Folder that keeps Gram matrices, Hessian diagonals, Nystrom sketches and their
+        eigenvectors, as `Pipeline` keeps fitted steps. A search over ``alpha`` then forms one of all
         rows for each split and ``gamma``, which a single fit may avoid; set an integer
         ``random_state``.
     tol, max_iter, solver, preconditioner, warm_start, random_state, verbose
