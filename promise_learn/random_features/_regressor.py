@@ -38,9 +38,9 @@ class RandomFeaturesRegressor(
         available. Features are stored where that fits, with the solver's factor.
     cache : str or joblib.Memory, default=None
         Folder that keeps Gram matrices, Hessian diagonals, Nystrom sketches and their
-        eigenvectors, as `Pipeline` keeps fitted steps. A search over ``alpha`` then forms one of all
-        rows for each split and ``gamma``, which a single fit may avoid; set an integer
-        ``random_state``.
+        eigenvectors, as `Pipeline` keeps fitted steps. A search over ``alpha`` then
+        forms one of all rows for each split and ``gamma``, which a single fit may
+        avoid; set an integer ``random_state``.
     tol, max_iter, solver, preconditioner, warm_start, random_state, verbose
         As in `Ridge`. A warm start keeps the features. Solvers that visit rows at
         random ("sketchy-...") need stored features.
