@@ -375,3 +375,16 @@ def test_small_csr_data_of_few_zeros_become_dense_rows(monkeypatch, rng):
     monkeypatch.setattr(kernels.rows, "COPY", X.nbytes - 1)
     large = sparse.csr_array(X)
     assert faster_storage(large) is large
+
+
+@DTYPES
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+@pytest.mark.parametrize("rows", [3, 70_000])
+def test_rows_are_copied_in_threads_as_indexing_copies_them(rows, order, dtype, rng):
+    X = rng.standard_normal((80_000, 32)).astype(dtype)
+    X = {"C": X, "F": np.asfortranarray(X), "strided": X[::-1, 1:]}[order]
+    chosen = rng.integers(0, len(X), rows)
+    block = compiled.DenseRows(X).block(chosen)
+    assert_array_equal(block, X[chosen])
+    assert block.dtype == X.dtype
+    assert block.flags.c_contiguous

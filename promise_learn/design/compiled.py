@@ -6,7 +6,7 @@ are read as they are and never copied to float64.
 """
 
 import math
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -144,6 +144,21 @@ class DenseRows(CompiledRows):
         if not self.X.flags.f_contiguous or self.X.flags.c_contiguous:
             return read_only(self.X)
         return kernels.blocks.Columns(read_only(self.X.T))
+
+    def block(self, rows):
+        """Row block of the given host indices, row-major, copied in threads."""
+        X, out = self.X, np.empty((len(rows), self.shape[1]), self.X.dtype)
+
+        def copy(k, lo, hi):
+            if X.flags.c_contiguous:  # of another X `take` would copy all first
+                np.take(X, rows[lo:hi], 0, out[lo:hi], "clip")
+            else:
+                out[lo:hi] = X[rows[lo:hi]]
+
+        _threads.run(
+            copy, _threads.partition(partial(evenly, 0, len(rows)), out.size, 0)
+        )
+        return out
 
     def _block_dot(self, U):
         return (self.X @ U.astype(self.X.dtype, copy=False)).astype(float, copy=False)
