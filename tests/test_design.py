@@ -388,3 +388,6 @@ def test_rows_are_copied_in_threads_as_indexing_copies_them(rows, order, dtype, 
     assert_array_equal(block, X[chosen])
     assert block.dtype == X.dtype
     assert block.flags.c_contiguous
+    for wrong in (-1, len(X)):
+        with pytest.raises(IndexError, match="from 0 to 79999"):
+            compiled.DenseRows(X).block(np.array([0, wrong]))

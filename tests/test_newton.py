@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 from _cases import half_empty, problem, store
 from _hard import few_weights, rare_class, sorted_rows
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from promise_learn import LogisticRegression, Ridge
@@ -26,7 +26,7 @@ from promise_learn.solvers import (
 )
 from promise_learn.solvers._handoff import generated
 from promise_learn.solvers.growing import growing_samples
-from promise_learn.solvers.newton import HessianFactor
+from promise_learn.solvers.newton import HessianFactor, distinct
 from promise_learn.solvers.sketch import starts_bare
 from promise_learn.testing import solver_case
 
@@ -308,3 +308,16 @@ def test_rounding_of_a_direct_step_is_bounded(spread, offset):
     true = 0.5 * float(g @ np.linalg.solve(H, g.astype(float)))
     assert true <= gap
     assert abs(value - float(F) + true) <= error
+
+
+@pytest.mark.parametrize("repeated", [1, 1000])
+def test_different_penalties_and_the_targets_that_share_them(repeated):
+    rows = np.random.default_rng(0).integers(0, 3, (4, 7)).astype(float)
+    rows[:, 5] = rows[:, 2]
+    penalty = np.repeat(rows, repeated, axis=0)
+    values, owned = distinct(penalty)
+    assert sorted(k for targets in owned for k in targets) == list(range(7))
+    assert len(values) == np.unique(rows, axis=1).shape[1]
+    for value, targets in zip(values, owned, strict=True):
+        for k in targets:
+            assert_array_equal(value, penalty[:, k])

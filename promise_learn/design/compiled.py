@@ -146,7 +146,15 @@ class DenseRows(CompiledRows):
         return kernels.blocks.Columns(read_only(self.X.T))
 
     def block(self, rows):
-        """Row block of the given host indices, row-major, copied in threads."""
+        """Row block of the given host indices, row-major, copied in threads.
+
+        Raises
+        ------
+        IndexError
+            Where an index is negative or beyond the last row.
+        """
+        if len(rows) and not 0 <= np.min(rows) <= np.max(rows) < self.shape[0]:
+            raise IndexError(f"rows must be numbers from 0 to {self.shape[0] - 1}")
         X, out = self.X, np.empty((len(rows), self.shape[1]), self.X.dtype)
 
         def copy(k, lo, hi):

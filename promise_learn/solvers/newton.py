@@ -139,10 +139,13 @@ class HessianFactor:
 
 def distinct(penalty):
     """Different columns of the penalties, and the targets that each belongs to."""
-    values, owners = np.unique(as_numpy(penalty), axis=1, return_inverse=True)
-    count = values.shape[1]
-    owned = [np.flatnonzero(owners.reshape(-1) == k).tolist() for k in range(count)]
-    return [like(values[:, k], penalty) for k in range(count)], owned
+    host = as_numpy(penalty)
+    changes = (host[1:] != host[:-1]).any(axis=1)  # rows are mostly repeated
+    rows = host[np.append(True, changes)]
+    _, first, owners = np.unique(rows, axis=1, return_index=True, return_inverse=True)
+    owners = owners.reshape(-1)
+    owned = [np.flatnonzero(owners == k).tolist() for k in range(len(first))]
+    return [like(host[:, k], penalty) for k in first], owned
 
 
 def _factors(design, d, ridges, unit, alike=True):

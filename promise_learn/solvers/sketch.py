@@ -94,9 +94,8 @@ def heavy_rows(point):
     T has no more rows than make its dense factor cost about a pass over X, or take more
     than a share of its memory where that is large, and none of less than twice the mean
     leverage: where all are alike P is the diagonal. Scaling a column of X scales that
-    of P. Every class has a P of its own, of no more rows than
-    leave its factors room, and the mean over classes is taken off, which is zero at the
-    minimum.
+    of P. Every class has a P of its own, of no more rows than leave its factors room,
+    and the mean over classes is taken off, which is zero at the minimum.
     """
     f, classes = point.objective, range(point.objective.n_columns)
     room = max(HEAVY_BYTES, HEAVY_SHARE * f.design.rows.nbytes)
