@@ -116,7 +116,8 @@ def shifted_inverse(G, boost=1.0):
     boost : float
         The factor that was used.
     """
-    one = namespace(G).ones_like(namespace(G).linalg.diagonal(G))
+    xp = namespace(G)
+    one = xp.ones_like(xp.linalg.diagonal(G))
     for _ in range(N_ATTEMPTS):
         L = factor(add_diagonal(G / boost, one, overwrite=True), overwrite=True)
         if L is not None:

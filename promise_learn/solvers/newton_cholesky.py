@@ -17,7 +17,6 @@ SMALL_HESSIAN = 1e7
 STALE = 4.0
 DECADES = 2  # of the decrement, that a new factor gains for its cost and a pass
 MEMORY = 10  # steps since the factor that update it
-REFINED = 3  # steps in the row space after the dual; rounding ends what they gain
 SURE = 1e-8  # relative error of F that no further pass has to look at
 
 
