@@ -1,5 +1,8 @@
 """Start on a sample of the rows that grows: few passes are left for all of them."""
 
+import math
+from itertools import islice
+
 import numpy as np
 
 from .._arrays import as_numpy, take
@@ -9,17 +12,20 @@ LEAST_ROWS = 1000
 GROWTH = 8
 STEPS = 15
 WORTH = 0.1
+OVERFIT, POOR = 2.0, 0.5  # times F of the sample, and times F(0)
 LARGE = 256e6  # bytes of X
 
 
-def growing_samples(f, w, rng):
-    """Yield (objective of a row sample, accuracy worth reaching on it), largest last.
+def from_samples(f, w, rng, steps):
+    """Expansion where Newton steps on growing samples of the rows end, and the passes.
 
     A sample of m rows knows the minimum to a relative accuracy of about dim / (2 m), so
     solving it further is wasted, and more than `STEPS` Newton steps are, too. The total
-    penalty is kept (`Objective.subset`), which keeps a small sample from overfitting. A
-    sample that lacks a class is passed over: its minimum is at infinity. Nothing is
-    yielded where w is not zero (a warm start knows better) or where the rows are too
+    penalty is kept (`Objective.subset`), which keeps a small sample from overfitting.
+    Where classes are nearly separable and it still does, its minimum is far out, where
+    rows that it lacks are badly wrong and have no curvature to tell: zero is a better
+    start. A sample that lacks a class is passed over: its minimum is at infinity. There
+    is none where w is not zero (a warm start knows better) or where the rows are too
     few for this to pay. A sample is a copy, and at most an eighth of a large X. Where
     rows are generated, one sample that can be stored is always cheap.
 
@@ -29,7 +35,33 @@ def growing_samples(f, w, rng):
     w : array
         Starting point of the solver.
     rng : numpy.random.Generator
+    steps : callable
+        (objective, its expansion) to Newton steps on it, each a `Step`.
+
+    Returns
+    -------
+    Expansion, float
     """
+    passes, found, value = 0.0, w, math.inf
+    for sample, accuracy in growing_samples(f, w, rng):
+        point = _start(sample, w, found, value)
+        for step in islice(steps(sample, point), STEPS):
+            if step.gap <= accuracy * abs(step.value):
+                break
+        found, value = step.w, step.value
+        passes += step.passes * sample.n_rows / f.n_rows
+    return _start(f, w, found, value), passes
+
+
+def _start(f, w, found, value):
+    """Expansion where a sample ended, at F = value, or at w if that fits f badly."""
+    point = f.expand(found)
+    good = max(OVERFIT * value, POOR * f.null_value)
+    return point if point.value <= good else f.expand(w)
+
+
+def growing_samples(f, w, rng):
+    """Yield objectives of samples and the accuracy worth reaching, largest last."""
     unknowns = f.dim * f.n_columns
     size = max(ROWS_PER_UNKNOWN * unknowns, LEAST_ROWS)
     if f.quadratic or bool(f.xp.any(w != 0)):

@@ -2,16 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from typing import Any
 
 from ..linalg.cg import pcg
 from ._kept import KeptInverse
 from .base import Solver, Step
-from .growing import STEPS, growing_samples
+from .growing import from_samples
 from .line_search import advance
-from .newton import unproved
+from .newton import confirmation
 from .sketch import may_be_poor, smallest_at_most
 from .theory import Theory
 
@@ -76,23 +74,21 @@ class NewtonCG(Solver):
 
     def iterate(self, f, w, rng):
         """Yield a `Step` before every Newton step, and what is known earlier of it."""
-        passes = 0.0
-        for sample, accuracy in growing_samples(f, w, rng):
-            steps = (s for s in self._steps(sample, w, rng) if not s.provisional)
-            for step in islice(steps, STEPS):
-                if step.gap <= accuracy * abs(step.value):
-                    break
-            w, passes = step.w, passes + step.passes * sample.n_rows / f.n_rows
-        for step in self._steps(f, w, rng):
+        def finished(sample, point):
+            steps = self._steps(sample, point, rng)
+            return (step for step in steps if not step.provisional)
+
+        start, passes = from_samples(f, w, rng, finished)
+        for step in self._steps(f, start, rng):
             step.passes += passes
             yield step
 
-    def _steps(self, f, w, rng):
+    def _steps(self, f, point, rng):
         unsteady = f.loss.piecewise or math.isinf(f.loss.max_curvature)
         broad = f.n_rows < 2 * f.dim  # curvature may be that of the penalty alone
         cautious = unsteady or broad or may_be_poor(self.preconditioner, f)
         kept = KeptInverse(self.preconditioner, f, self.max_cg, rng)
-        point, passes, t = f.expand(w), 1.0, 1.0
+        passes, t = 1.0, 1.0
         relative, ratio, slack, last = math.inf, 1.0, 0.5, math.inf
         known = math.isfinite(smallest_at_most(self.preconditioner))
         steady = known and not unsteady and f.n_columns == 1
@@ -124,12 +120,12 @@ class NewtonCG(Solver):
                 settled = it.gap <= TRUSTED * it.decrease
                 if (settled and not offered) or (early and it.iteration == 1):
                     so_far, offered = passes + it.iteration, settled
-                    step = _step(point, it, True, so_far, t, kept.count)
+                    step = _step(point, it, True, so_far, t, kept.count, relative)
                     step.provisional, step.doubt = True, 1.0 if settled else SURE
                     yield step
                 gained = it.decrease
             passes += it.iteration
-            yield _step(point, it, accurate, passes, t, kept.count)
+            yield _step(point, it, accurate, passes, t, kept.count, relative)
             kept.judge(it, accurate)
             decrement = (it.decrease + it.gap) / max(abs(point.value), TINY)
             ratio, relative = min(decrement / max(relative, TINY), 1.0), decrement
@@ -137,15 +133,9 @@ class NewtonCG(Solver):
             passes += 1
 
 
-def _step(point, it, reliable, passes, t, refreshes):
-    return Step(
-        point.w,
-        point.value,
-        point.gradient,
-        it.decrease + it.gap,
-        reliable,
-        passes,
-        t,
-        refreshes,
-        partial(unproved, point, it.x),
-    )
+def _step(point, it, reliable, passes, t, refreshes, previous):
+    gap = it.decrease + it.gap
+    confirm = confirmation(point, it.x, gap, previous * abs(point.value), t)
+    step = Step(point.w, point.value, point.gradient, gap, reliable, passes, t)
+    step.refreshes, step.confirm = refreshes, confirm
+    return step

@@ -2,15 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 
 from . import row_space
 from ._pairs import Pairs
 from .base import Solver, Step
-from .growing import STEPS, growing_samples
+from .growing import from_samples
 from .line_search import advance
-from .newton import HessianFactor, distinct, unproved
+from .newton import HessianFactor, confirmation, distinct
 from .theory import Theory
 
 SMALL_HESSIAN = 1e7
@@ -85,19 +83,14 @@ class NewtonCholesky(Solver):
                 step.w = lift(step.w)
                 yield step
             return
-        passes = 0.0
-        for sample, accuracy in growing_samples(f, w, rng):
-            for step in islice(newton_steps(sample, w), STEPS):
-                if step.gap <= accuracy * abs(step.value):
-                    break
-            w, passes = step.w, passes + step.passes * sample.n_rows / f.n_rows
-        for step in newton_steps(f, w):
+        start, passes = from_samples(f, w, rng, newton_steps)
+        for step in newton_steps(f, start):
             step.passes += passes
             yield step
 
 
-def newton_steps(f, w):
-    """Yield a `Step` before every Newton step on the rows of f alone.
+def newton_steps(f, point):
+    """Yield a `Step` before every Newton step on the rows of f alone, from a point.
 
     A factor is kept while a step with it gains what a new one would gain for its cost:
     the decrement falls by 10^(`DECADES` / (1 + cost of the Hessian in passes)). BFGS
@@ -115,7 +108,7 @@ def newton_steps(f, w):
     enough = 10 ** (DECADES / (1 + (1.0 if small else f.design.rows.gram_cost)))
     enough = math.inf if f.loss.piecewise else enough
     memory = 0 if small or f.quadratic else MEMORY
-    point, factor, pairs = f.expand(w), None, Pairs(memory)
+    factor, pairs = None, Pairs(memory)
     passes, t, refreshes, decrement = 1.0, 1.0, 0, math.inf
     while point is not None:
         previous, fresh = decrement, False
@@ -128,7 +121,10 @@ def newton_steps(f, w):
             passes += f.design.rows.gram_cost
             d = -factor.solve(point.gradient)
             decrement = factor.decrement(point.gradient, -d)
-        gap = decrement if fresh or f.quadratic else STALE * decrement
+        gap, confirm = STALE * decrement, None
+        if fresh or f.quadratic:
+            gap = decrement
+            confirm = confirmation(point, d, gap, previous, t)
         yield Step(
             point.w,
             point.value,
@@ -138,7 +134,7 @@ def newton_steps(f, w):
             passes,
             t,
             refreshes,
-            partial(unproved, point, d),
+            confirm,
         )
         if fresh and f.quadratic:
             value = point.value - decrement  # exact, but for rounding
