@@ -11,9 +11,10 @@ from functools import cache
 import numpy as np
 import scipy.linalg
 import scipy.sparse
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 INT32_MAX = 2**31 - 1
+FEW = 4  # columns, up to which trsv takes less time than potrs, whose time is constant
 
 
 @cache
@@ -252,9 +253,15 @@ def cholesky_solve(L, B):
     """(L L')^-1 B for a lower triangular L and B of shape (n,) or (n, k)."""
     if not is_numpy(L):
         return solve_triangular(L, solve_triangular(L, B), transposed=True)
-    # L.T is column-major where L is row-major: LAPACK reads it without a copy
-    potrs = lapack.spotrs if L.dtype == np.float32 else lapack.dpotrs
-    return potrs(L.T, B, lower=0)[0]
+    # L.T is column-major where L is row-major: BLAS and LAPACK read it without a copy
+    single = L.dtype == np.float32
+    if B.ndim == 2 and B.shape[1] > FEW:
+        potrs = lapack.spotrs if single else lapack.dpotrs
+        return potrs(L.T, B, lower=0)[0]
+    if B.ndim == 2:
+        return np.stack([cholesky_solve(L, b) for b in B.T], axis=1)
+    trsv = blas.strsv if single else blas.dtrsv
+    return trsv(L.T, trsv(L.T, B, trans=1), overwrite_x=1)
 
 
 def add_diagonal(A, v, overwrite=False):
