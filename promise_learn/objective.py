@@ -337,8 +337,7 @@ class Expansion:
         after = f.loss.curvature(self.eta + change, f.y)
         if f.coupled:
             forms = (
-                f.weights
-                * xp.sum(f.loss.curvature_product(C, change) * change, axis=1)
+                f.weights * xp.sum(f.loss.curvature_product(C, change) * change, axis=1)
                 for C in (self._curvature, after)
             )
         else:

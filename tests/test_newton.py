@@ -25,7 +25,8 @@ from promise_learn.solvers import (
     row_space,
 )
 from promise_learn.solvers._handoff import generated
-from promise_learn.solvers.growing import growing_samples
+from promise_learn.solvers.base import Step
+from promise_learn.solvers.growing import from_samples, growing_samples
 from promise_learn.solvers.newton import HessianFactor, distinct
 from promise_learn.solvers.sketch import starts_bare
 from promise_learn.testing import solver_case
@@ -191,6 +192,22 @@ def test_growing_samples_pass_over_what_lacks_a_class_or_weight():
     f, _ = few_weights()
     for g, _ in growing_samples(f, f.zeros(), np.random.default_rng(0)):
         assert (g.weights > 0).all()
+
+
+@pytest.mark.parametrize("far", [True, False])
+def test_an_overfitted_sample_is_no_start(far):
+    """F of all rows far above that of the sample, and above half of F(0)."""
+    f, _ = sorted_rows()
+    good = minimize(f, NewtonCholesky(), tol=1e-8).w
+    end = -30.0 * good if far else good
+
+    def steps(sample, point):
+        yield Step(end, 1e-3 if far else sample.value(end), None, 0.0, True, 8.0)
+
+    start, passes = from_samples(f, f.zeros(), np.random.default_rng(0), steps)
+    assert_array_equal(start.w, f.zeros() if far else end)
+    assert start.value == pytest.approx(f.value(start.w), rel=1e-12)
+    assert 0 < passes < 8
 
 
 def test_warm_start_takes_no_samples():

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from _cases import LOSSES, half_empty, problem, store
 from numpy.testing import assert_allclose
-from scipy.optimize import approx_fprime
+from scipy.optimize import approx_fprime, brentq
 
 from promise_learn._arrays import as_numpy, dense
 from promise_learn.design import Design
-from promise_learn.losses import SquaredError
+from promise_learn.losses import Logistic, SquaredError
 from promise_learn.objective import Objective
+from promise_learn.solvers.newton import HessianFactor, confirmation, confirmed
 
 N, P = 80, 6
 RNG = np.random.default_rng(3)
@@ -227,3 +228,66 @@ def test_strict_namespace_gives_the_same_numbers(loss, per_target):
         pairs.append((point.hessian(), other.hessian()))
     for numpy_result, strict_result in pairs:
         assert_allclose(as_numpy(strict_result), numpy_result, 1e-11, 1e-12)
+
+
+# ------------------------------------------------------------------ decrements
+
+
+@INTERCEPT
+@STORAGES
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss != "huber"])
+def test_curvature_that_stays_equals_dense_numpy(loss, storage, intercept):
+    """Row by row the smaller of the quadratic forms at both ends; all, if constant."""
+    f, _, w = build(loss, storage, intercept=intercept, weights=WEIGHTS)
+    d = np.random.default_rng(1).standard_normal(f.shape)
+    kept = f.expand(w).curvature_kept(d)
+    if f.quadratic:
+        assert kept == 1.0
+        return
+    Z = half_empty(N, P)
+    Z = np.column_stack([Z, np.ones(N)]) if intercept else Z
+    change, s = Z @ d, WEIGHTS / WEIGHTS.sum()
+    if f.loss.piecewise:
+        before, after = (f.loss.curvature(Z @ x, f.y) for x in (w, w + d))
+        assert kept == float((after >= before).all())
+        return
+    forms = []
+    for x in (w, w + d):
+        C = f.loss.curvature(Z @ x, f.y)
+        if f.coupled:
+            rows = [
+                t @ (np.diag(q) - np.outer(q, q)) @ t
+                for q, t in zip(C, change, strict=True)
+            ]
+            forms.append(np.array(rows))
+        else:
+            forms.append(C * change**2)
+    ridge = np.sum(f.ridge(d) * d)
+    expected = (s @ np.minimum(*forms) + ridge) / (s @ forms[0] + ridge)
+    assert 0 < expected < 0.99
+    assert kept == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("w", [2.0, 3.0, 4.0, 5.0])
+def test_a_decrement_that_misses_the_gap_is_told(w):
+    """One feature, all on one side: curvature falls as fast as the slope."""
+    mu = 1e-4
+    f = Objective(
+        Design(np.ones((5, 1))),
+        np.ones(5),
+        Logistic(),
+        np.full(5, 0.2),
+        np.array([mu]),
+        (1,),
+    )
+    best = brentq(lambda v: mu * v - 1 / (1 + np.exp(v)), 0, 50)
+    point = f.expand(np.array([w]))
+    gap = point.value - f.value(np.array([best]))
+    factor = HessianFactor(point)
+    d = -factor.solve(point.gradient)
+    decrement = factor.decrement(point.gradient, -d)
+    assert decrement < 0.7 * gap
+    assert gap < confirmed(point, d, decrement) < 3 * gap
+    assert confirmation(point, d, decrement, 200 * decrement, 1.0) is None
+    assert confirmation(point, d, decrement, 50 * decrement, 1.0)() > gap
+    assert confirmation(point, d, decrement, 200 * decrement, 0.5)() > gap

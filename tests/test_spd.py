@@ -22,7 +22,7 @@ def gram(n, p, scales=0.0):
     return A.T @ A
 
 
-@pytest.mark.parametrize("columns", [(), (3,), (1,)])
+@pytest.mark.parametrize("columns", [(), (3,), (1,), (9,)])
 @pytest.mark.parametrize("p", [1, 2, 50])
 def test_solution_equals_numpy(p, columns, rng):
     H, g = gram(2 * p + 1, p), rng.standard_normal((p, *columns))

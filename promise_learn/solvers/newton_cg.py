@@ -74,6 +74,7 @@ class NewtonCG(Solver):
 
     def iterate(self, f, w, rng):
         """Yield a `Step` before every Newton step, and what is known earlier of it."""
+
         def finished(sample, point):
             steps = self._steps(sample, point, rng)
             return (step for step in steps if not step.provisional)
