@@ -246,8 +246,9 @@ def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=
 
     A fit has converged when (F(w) - F*) / F(w) <= tol, with F(w) - F* estimated by the
     Newton decrement 1/2 g' H^-1 g: exact for the squared error, asymptotically exact
-    for the others. The rule is the same for every solver. Where F* is zero, as in exact
-    interpolation, a gap below 1e-24 F(0) is as good as none.
+    for the others, and enlarged where curvature falls along the step
+    (`newton.confirmation`). The rule is the same for every solver. Where F* is zero, as
+    in exact interpolation, a gap below 1e-24 F(0) is as good as none.
 
     Parameters
     ----------

@@ -44,20 +44,25 @@ def from_samples(f, w, rng, steps):
     """
     passes, found, value = 0.0, w, math.inf
     for sample, accuracy in growing_samples(f, w, rng):
-        point = _start(sample, w, found, value)
+        point, extra = _start(sample, w, found, value)
         for step in islice(steps(sample, point), STEPS):
             if step.gap <= accuracy * abs(step.value):
                 break
         found, value = step.w, step.value
-        passes += step.passes * sample.n_rows / f.n_rows
-    return _start(f, w, found, value), passes
+        passes += (step.passes + extra) * sample.n_rows / f.n_rows
+    point, extra = _start(f, w, found, value)
+    return point, passes + extra
 
 
 def _start(f, w, found, value):
-    """Expansion where a sample ended, at F = value, or at w if that fits f badly."""
+    """Expansion where a sample ended, at F = value, or at w if that fits f badly.
+
+    Second, the passes that it took beside the one of every start.
+    """
     point = f.expand(found)
-    good = max(OVERFIT * value, POOR * f.null_value)
-    return point if point.value <= good else f.expand(w)
+    if point.value <= max(OVERFIT * value, POOR * f.null_value):
+        return point, 0.0
+    return f.expand(w), 1.0
 
 
 def growing_samples(f, w, rng):
