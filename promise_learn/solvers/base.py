@@ -151,7 +151,7 @@ class _Run:
         self.best, self.best_value = None, math.inf
         self.floor = ROUNDING * abs(f.null_value)
         self.retry_below, self.retry_after = math.inf, 0
-        self.reliable = False
+        self.reliable, self.last = False, None
 
     def accept(self, step, margin=MARGIN):
         """Value and gap of the step where it brings none; whether finite, converged."""
@@ -176,6 +176,7 @@ class _Run:
 
     def record(self, step):
         """Append the step to the history."""
+        self.last = step
         row = (
             step.passes + self.extra_passes,
             time.perf_counter() - self.start,
@@ -218,6 +219,10 @@ class _Run:
         have converged after all.
         """
         if self.reliable and self.rows:
+            step, row = self.last, self.rows[-1]
+            if row[3] <= self.tol and step.confirm is not None:
+                step.gap = max(step.gap, step.confirm())
+                self.rows[-1] = (*row[:3], self._relative(step), *row[4:])
             converged = self.rows[-1][3] <= self.tol
             return self.result(Status.CONVERGED if converged else status)
         last = self.rows.pop() if self.rows else (0.0, 0.0, 0.0, 0.0, math.nan, 0)

@@ -95,11 +95,12 @@ def newton_steps(f, point):
     A factor is kept while a step with it gains what a new one would gain for its cost:
     the decrement falls by 10^(`DECADES` / (1 + cost of the Hessian in passes)). BFGS
     updates of the steps since make these converge superlinearly, and cost no pass. The
-    decrement by a kept factor may be short of the true one, and is multiplied by
-    `STALE`; a longer step has met less curvature than that allows for. Where the
-    curvature jumps no factor is kept: a new one may gain all, and an old decrement says
-    nothing. A small Hessian costs a pass, as either is one call, and updates would take
-    as long: repeated rows then take the same steps as weights do.
+    decrement by a kept factor may be short of the true one: it is multiplied by `STALE`
+    and by the length of the last step, and a step longer than `STALE`, which has met as
+    much less curvature, ends the factor. Where the curvature jumps no factor is kept: a
+    new one may gain all, and an old decrement says nothing. A small Hessian costs a
+    pass, as either is one call, and updates would take as long: repeated rows then take
+    the same steps as weights do.
     The first step of a well-conditioned quadratic ends at the minimum, and no pass over
     X is needed to know F there.
     """
@@ -121,7 +122,7 @@ def newton_steps(f, point):
             passes += f.design.rows.gram_cost
             d = -factor.solve(point.gradient)
             decrement = factor.decrement(point.gradient, -d)
-        gap, confirm = STALE * decrement, None
+        gap, confirm = STALE * max(t, 1.0) * decrement, None
         if fresh or f.quadratic:
             gap = decrement
             confirm = confirmation(point, d, gap, previous, t)
