@@ -29,6 +29,7 @@ PILOT_DIM, PILOT_ROWS = 2000, 1000
 NO_PENALTY = 1e-16  # of the largest curvature: one that rounding hides
 ROUNDING = 1e-6  # relative, to which two traces differ
 CROSSING = 1e-10
+CHUNK = 1 << 14  # rows at a time, where vectors of all would be many
 
 
 class Objective:
@@ -334,19 +335,24 @@ class Expansion:
             before = f.loss.curvature(self.eta, f.y)
             after = f.loss.curvature(self.eta + crossing, f.y)
             return float(xp.all(after >= before))
-        after = f.loss.curvature(self.eta + change, f.y)
-        if f.coupled:
-            forms = (
-                f.weights * xp.sum(f.loss.curvature_product(C, change) * change, axis=1)
-                for C in (self._curvature, after)
-            )
-        else:
-            forms = (d_i * change**2 for d_i in (self._curvature, f.weights * after))
-        here, there = forms
         ridge = inner(f.ridge(d), d)
-        whole = float(xp.sum(here)) + ridge
-        kept = float(xp.sum(xp.where(there < here, there, here))) + ridge
+        kept = whole = ridge
+        for lo in range(0, f.n_rows, CHUNK):
+            rows = slice(lo, lo + CHUNK)
+            here, there = self._forms(change[rows, ...], rows)
+            whole += float(xp.sum(here))
+            kept += float(xp.sum(xp.where(there < here, there, here)))
         return kept / whole if whole > 0 else 1.0
+
+    def _forms(self, change, rows):
+        """Weighted quadratic forms of a change of margins, here and at its end."""
+        f, here = self.objective, self._curvature[rows, ...]
+        weights = f.weights[rows]
+        after = f.loss.curvature(self.eta[rows, ...] + change, f.y[rows, ...])
+        if not f.coupled:
+            return here * change**2, weights * after * change**2
+        forms = (f.loss.curvature_product(C, change) * change for C in (here, after))
+        return [weights * f.xp.sum(form, axis=1) for form in forms]
 
     def slope_towards(self, other):
         """Return t -> d/dt F(w + t d) with d = other.w - w, O(n) a call."""

@@ -16,7 +16,6 @@ from ..linalg.spd import Factor, equilibrated, single_factor
 DENSE_SIZE = 300
 MAX_ITERATIONS = 300
 FAST = 0.01  # of the decrement before
-KEPT = 0.7  # of the curvature along a step, by which its decrement tells the gap
 
 
 class HessianFactor:
@@ -235,7 +234,7 @@ def confirmation(point, d, gap, previous, t):
 def confirmed(point, d, gap):
     """Gap that a decrement along d stands for where the curvature does not stay.
 
-    Infinite where much of it goes: the model says little then.
+    At most F, since no loss is negative: a minimum at infinity has no curvature left.
     """
     kept = point.curvature_kept(d)
-    return gap / kept if kept >= KEPT else math.inf
+    return min(gap / kept, point.value) if kept > 0 else point.value
