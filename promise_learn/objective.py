@@ -338,7 +338,7 @@ class Expansion:
         ridge = inner(f.ridge(d), d)
         kept = whole = ridge
         for lo in range(0, f.n_rows, CHUNK):
-            rows = slice(lo, lo + CHUNK)
+            rows = slice(lo, min(lo + CHUNK, f.n_rows))
             here, there = self._forms(change[rows, ...], rows)
             whole += float(xp.sum(here))
             kept += float(xp.sum(xp.where(there < here, there, here)))
