@@ -335,14 +335,13 @@ class Expansion:
             before = f.loss.curvature(self.eta, f.y)
             after = f.loss.curvature(self.eta + crossing, f.y)
             return float(xp.all(after >= before))
-        ridge = inner(f.ridge(d), d)
-        kept = whole = ridge
+        kept = whole = inner(f.ridge(d), d)
         for lo in range(0, f.n_rows, CHUNK):
             rows = slice(lo, min(lo + CHUNK, f.n_rows))
             here, there = self._forms(change[rows, ...], rows)
-            whole += float(xp.sum(here))
-            kept += float(xp.sum(xp.where(there < here, there, here)))
-        return kept / whole if whole > 0 else 1.0
+            whole = whole + xp.sum(here)  # on the device, which need not wait
+            kept = kept + xp.sum(xp.where(there < here, there, here))
+        return float(kept / whole) if whole > 0 else 1.0
 
     def _forms(self, change, rows):
         """Weighted quadratic forms of a change of margins, here and at its end."""
