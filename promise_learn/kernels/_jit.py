@@ -8,6 +8,7 @@ from zlib import crc32
 
 from numba import njit
 from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 
 # Sums may be reordered (vector instructions); NaN and inf keep their meaning.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
@@ -20,22 +21,24 @@ _UNREADABLE = OSError, EOFError, UnpicklingError
 
 
 class _Cache(FunctionCache):
-    """Numba's cache on disk, with four flaws mended.
+    """Numba's cache on disk, with five flaws mended.
 
     Numba notices changes in a function's own file only, not in what it calls: here
     another version of any file of this folder is another key. Processes that save at
     the same time may file one signature's code under another's key: what comes back is
     checked. A file that cannot be read or written, of another user or on a full disk,
     costs a compilation, not an error; and so does one of an older version of the
-    package, which is emptied.
+    package, which is emptied. And machine code is loaded without all that Numba knows of
+    types, which takes longer than the code and is for a compilation alone.
     """
 
     def _index_key(self, sig, codegen):
         return (*super()._index_key(sig, codegen), _VERSION)
 
     def load_overload(self, sig, target_context):
+        rtsys.initialize(target_context)  # what machine code may call
         try:
-            found = super().load_overload(sig, target_context)
+            found = self._load_overload(sig, target_context)
         except (AttributeError, ImportError):  # it names what is no longer there
             with suppress(OSError):
                 self.flush()
@@ -51,9 +54,9 @@ class _Cache(FunctionCache):
             super().save_overload(sig, data)
 
 
-def jit(function):
+def jit(function, inline="never"):
     """Compile on first call; keep machine code where some cache folder is writable."""
-    kernel = njit(**OPTIONS)(function)
+    kernel = njit(inline=inline, **OPTIONS)(function)
     with suppress(RuntimeError):  # Numba: "no locator available", no writable folder
         kernel._cache = _Cache(function)
     return kernel
