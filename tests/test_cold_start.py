@@ -62,7 +62,7 @@ def test_import_adds_under_50_ms_to_scikit_learn(tmp_path):
 # ------------------------------------------------------------------ compilation
 
 FITS = """
-    import time
+    import sys, time
     import numpy as np
     from numba.core.dispatcher import Dispatcher
     from numba.core.event import install_recorder
@@ -98,7 +98,8 @@ def test_nothing_compiles_after_warmup_or_in_a_second_process(tmp_path):
 
         kernels = vars(passes) | vars(grams)
         kernels = {k: v for k, v in kernels.items() if isinstance(v, Dispatcher)}
-        missed = [name for name, kernel in kernels.items() if not kernel.signatures]
+        parts = [k for k, v in kernels.items() if v.targetoptions["inline"] == "always"]
+        missed = {k for k, v in kernels.items() if not v.signatures} - {*parts}
         later = [event.data["dispatcher"].__name__ for _, event in recorder.buffer]
         print(seconds, len(compiled), *later, *missed)
     """
@@ -109,6 +110,7 @@ def test_nothing_compiles_after_warmup_or_in_a_second_process(tmp_path):
             return time.process_time() - start
 
         print(seconds() - seconds())
+        print("numba.cpython.cmathimpl" in sys.modules)  # of compilations alone
         with install_recorder("numba:compile") as recorder:
             fit_all()
         from promise_learn.kernels import passes
@@ -122,8 +124,9 @@ def test_nothing_compiles_after_warmup_or_in_a_second_process(tmp_path):
     assert float(seconds) < 10
     assert int(compiled) > 10
     assert not missed
-    extra, *counts = run_script(fits + textwrap.dedent(warm), **cache)
-    assert float(extra) < 1  # 0.4 on an idle machine
+    extra, compiler, *counts = run_script(fits + textwrap.dedent(warm), **cache)
+    assert float(extra) < 0.5  # 0.2 on an idle machine
+    assert compiler == "False"
     assert counts == ["0", "0", "0", "6"]  # three storages, two losses
 
 

@@ -1,6 +1,7 @@
 """Compilation settings shared by all kernels, and their cache on disk."""
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -55,8 +56,21 @@ class _Cache(FunctionCache):
 
 
 def jit(function, inline="never"):
-    """Compile on first call; keep machine code where some cache folder is writable."""
+    """Compile on first call; keep machine code where some cache folder is writable.
+
+    Parameters
+    ----------
+    function : function
+    inline : {"never", "always"}
+        "always" takes the text of the function into that of every kernel that calls it,
+        to be compiled once: six helpers and a kernel take a sixth less time so. Verbs
+        that a kernel calls more than once, or longer ones, take longer.
+    """
     kernel = njit(inline=inline, **OPTIONS)(function)
     with suppress(RuntimeError):  # Numba: "no locator available", no writable folder
         kernel._cache = _Cache(function)
     return kernel
+
+
+part = partial(jit, inline="always")
+"""Decorator of what kernels are made of."""

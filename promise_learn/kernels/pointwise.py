@@ -5,14 +5,13 @@ type of `Loss.compiled`: one for all of them would take three times as long to c
 """
 
 import math
-from functools import partial
 import sys
 from collections import namedtuple
 
 import numpy as np
 from numba.extending import overload
 
-from ._jit import OPTIONS, jit
+from ._jit import OPTIONS, part
 from .rows import HUBER, LOGISTIC, POISSON, SQUARED, SQUARED_HINGE
 
 Squared = namedtuple("Squared", "parameter")
@@ -42,7 +41,7 @@ _ARTANH = tuple(1.0 / (2 * k + 1) for k in range(16, -1, -1))
 _TOP = math.log(sys.float_info.max) / 2  # margin up to which a Poisson mean grows
 
 
-@partial(jit, inline='always')
+@part
 def exp_minus(a, e, power, size):
     """e[:size] = exp(-|a[:size]|); overwrites power."""
     bits = power.view(np.int64)
@@ -61,7 +60,7 @@ def exp_minus(a, e, power, size):
         e[i] *= power[i]
 
 
-@partial(jit, inline='always')
+@part
 def log1p_small(e):
     """log(1 + e) for 0 <= e <= 1."""
     s = e / (2.0 + e)
@@ -72,7 +71,7 @@ def log1p_small(e):
     return 2.0 * s * total
 
 
-@partial(jit, inline='always')
+@part
 def block_sum(t, size):
     """Sum of t[:size].
 
@@ -85,7 +84,7 @@ def block_sum(t, size):
     return total
 
 
-@partial(jit, inline='always')
+@part
 def decay(margin, e, inverse, size):
     """Write exp(-|margin|) to e and 1 / (1 + e) to inverse."""
     exp_minus(margin, e, inverse, size)
@@ -122,7 +121,7 @@ def logistic(loss, eta, y, s, r, d, work, size):
         r[i] *= -y[i] * s[i]
 
 
-@partial(jit, inline='always')
+@part
 def shortfall(eta, y, short, size):
     """Write max(0, 1 - y eta), the part of the margin that is missing, to short."""
     for i in range(size):
@@ -142,7 +141,7 @@ def squared_hinge(loss, eta, y, s, r, d, work, size):
         r[i] = -y[i] * s[i] * short[i]
 
 
-@partial(jit, inline='always')
+@part
 def clipped(eta, y, delta, residual, size):
     """Write the residual eta - y, cut off at -delta and delta, to residual."""
     for i in range(size):
@@ -163,7 +162,7 @@ def huber(loss, eta, y, s, r, d, work, size):
         r[i] *= s[i]
 
 
-@partial(jit, inline='always')
+@part
 def poisson_mean(eta, margin, mean, power, size):
     """Write eta, at most its largest argument, to margin and its exp to mean."""
     for i in range(size):
@@ -260,14 +259,14 @@ def _(loss, eta, y, work, r, size):
     return _BODIES[loss.instance_class][1]
 
 
-@partial(jit, inline='always')
+@part
 def pointwise(loss, eta, y, s, r, d, work, size):
     """Weighted loss, slope and curvature of one block; returns the sum of the loss."""
     evaluate(loss, eta, y, s, r, d, work, size)
     return block_sum(work[0], size)
 
 
-@partial(jit, inline='always')
+@part
 def block_slope(loss, eta, change, t, y, s, work, share, size):
     """Differentiate in t the weighted loss of one block."""
     margin = work[0]
