@@ -96,14 +96,19 @@ class Objective:
         penalty = self.penalty
         return (column(penalty, w) if penalty.ndim == 1 else penalty) * w
 
-    def expand(self, w):
-        """Value, gradient and curvature at w, from one read of X."""
-        value, eta, curvature, g = self.design.expand(
-            self.loss, w, self.y, self.weights
-        )
+    def expand(self, w, diagonal=False):
+        """Value, gradient and curvature at w, from one read of X.
+
+        With ``diagonal`` also that of the Hessian, where it takes no other read.
+        """
+        data, squares = (self.loss, w, self.y, self.weights), None
+        if diagonal:
+            value, eta, curvature, g, squares = self.design.expand_with_squares(*data)
+        else:
+            value, eta, curvature, g = self.design.expand(*data)
         ridge = self.ridge(w)
         value += 0.5 * inner(ridge, w)
-        return Expansion(self, w, value, g + ridge, eta, curvature)
+        return Expansion(self, w, value, g + ridge, eta, curvature, squares)
 
     def value(self, w):
         """F(w)."""
@@ -225,9 +230,10 @@ class Expansion:
         Margins.
     """
 
-    def __init__(self, objective, w, value, gradient, eta, curvature):
+    def __init__(self, objective, w, value, gradient, eta, curvature, diagonal=None):
         self.objective, self.w, self.value = objective, w, value
         self.gradient, self.eta, self._curvature = gradient, eta, curvature
+        self._diagonal = diagonal
 
     @property
     def row_curvature(self):
@@ -264,7 +270,14 @@ class Expansion:
 
     def diagonal(self):
         """Diagonal of X' D X over all rows, shape (dim,)."""
-        return self.objective.design.squares(self.row_curvature)
+        if self._diagonal is None:
+            return self.objective.design.squares(self.row_curvature)
+        return self._diagonal
+
+    @property
+    def diagonal_cost(self):
+        """Passes over X that `diagonal` takes."""
+        return 1.0 if self._diagonal is None else 0.0
 
     def root(self, rows):
         """Row block A (b, dim) from the given rows, with E A'A = X' D X.

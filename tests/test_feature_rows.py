@@ -20,6 +20,8 @@ from promise_learn.design.compiled import DenseRows
 from promise_learn.design.rows import Rows
 from promise_learn.kernels import _threads
 from promise_learn.losses import Logistic, Multinomial, SquaredError
+from promise_learn.objective import Objective
+from promise_learn.solvers import PCG, Status, minimize
 from promise_learn.testing import check_design, design_matrix
 
 N, D, M = 300, 7, 20
@@ -203,6 +205,31 @@ def test_features_of_one_type_for_data_of_another():
     Z = rows_of(X, dtype=np.dtype("float32")).features()
     assert Z.dtype == np.float32
     assert_allclose(Z, dense(X), 0, 1e-5)
+
+
+@MAPS
+def test_diagonal_comes_with_an_expansion(kind, monkeypatch):
+    """Bit by bit as from a pass of its own, which a fit does without."""
+    alone = FeatureRows.squares
+
+    def of_samples(self, d, shift):
+        assert len(d) < N
+        return alone(self, d, shift)
+
+    X = half_empty(N, D)
+    rows = rows_of(X, kind)
+    design, s = Design(rows, SHIFT, intercept=True), RNG.dirichlet(np.ones(N))
+    w = RNG.standard_normal(M + 1)
+    *_, d, _, squares = design.expand_with_squares(Logistic(), w, np.ones(N), s)
+    assert_array_equal(squares, design.squares(d))
+    W, classes = RNG.standard_normal((M + 1, 3)), np.arange(N) % 3.0
+    assert design.expand_with_squares(Multinomial(), W, classes, s)[-1] is None
+
+    penalty = np.full(M + 1, 1e-2)
+    f = Objective(design, RNG.standard_normal(N), SquaredError(), s, penalty, (M + 1,))
+    monkeypatch.setattr(FeatureRows, "squares", of_samples)
+    result = minimize(f, PCG(), tol=1e-8)
+    assert result.status is Status.CONVERGED
 
 
 # ------------------------------------------------------------------ blocks and threads

@@ -163,11 +163,17 @@ class FeatureRows(Rows):
 
     def expand(self, loss, u, offset, y, s):
         """As `Rows.expand`, with features generated once."""
+        return self.expand_with_squares(loss, u, offset, y, s, None)[:-1]
+
+    def expand_with_squares(self, loss, u, offset, y, s, shift):
+        """As `Rows.expand_with_squares`, with features generated once."""
+        known = shift is not None and loss.code != 2
+        shift = cast(shift, self.map.dtype) if known else None
         xp, tail, start = self.xp, u.shape[1:], not bool(self.xp.any(u != 0))
         eta, slope = (self.zeros((self.shape[0], *tail)) for _ in range(2))
         curvature = self.zeros(eta.shape if loss.code == 2 else eta.shape[:1])
 
-        def visit(Z, lo, hi, total, g):
+        def visit(Z, lo, hi, total, g, squares):
             eta[lo:hi, ...] = offset if start else _dot(Z, u) + offset
             value, r, d = loss.evaluate(eta[lo:hi, ...], y[lo:hi, ...])
             weight = s[lo:hi]
@@ -175,9 +181,13 @@ class FeatureRows(Rows):
             curvature[lo:hi, ...] = weight * d if d.ndim == 1 else d
             total += xp.sum(column(weight, value) * value)
             _add_adjoint(Z, slope[lo:hi, ...], g)
+            if known:
+                _add_squares(Z, shift, curvature[lo:hi], squares)
 
-        total, g = self._sweep(visit, (1,), (self.shape[1], *tail))
-        return float(total[0]), eta, slope, curvature, g
+        m = self.shape[1]
+        total, g, squares = self._sweep(visit, (1,), (m, *tail), (m,))
+        squares = squares if known else None
+        return float(total[0]), eta, slope, curvature, g, squares
 
     def curved(self, d, v, offset):
         """As `Rows.curved`, with features generated once."""
@@ -200,9 +210,7 @@ class FeatureRows(Rows):
         shift = cast(shift, self.map.dtype)
 
         def visit(Z, lo, hi, g):
-            Z -= shift[None, :]
-            Z *= Z
-            _add_adjoint(Z, d[lo:hi], g)
+            _add_squares(Z, shift, d[lo:hi], g)
 
         return self._sweep(visit, (self.shape[1],))[0]
 
@@ -333,3 +341,10 @@ def _add_adjoint(Z, r, g):
         g += cast(Z.T @ cast(r, Z.dtype), g.dtype)
         return
     kernels.passes.adjoint(read_only(Z), 0, len(Z), np.ascontiguousarray(r, float), g)
+
+
+def _add_squares(Z, shift, d, g):
+    """G += diagonal of (Z - 1 shift')' diag(d) (Z - 1 shift'); overwrites Z."""
+    Z -= shift[None, :]
+    Z *= Z
+    _add_adjoint(Z, d, g)

@@ -141,6 +141,13 @@ class Rows:
             curvature = s * curvature
         return total, eta, slope, curvature, self.adjoint(slope)
 
+    def expand_with_squares(self, loss, u, offset, y, s, shift):
+        """As `expand`, then the `squares` of the curvature where they come by the way.
+
+        That is where rows are generated; they are None elsewhere.
+        """
+        return *self.expand(loss, u, offset, y, s), None
+
     def curved(self, d, v, offset):
         """X' t and the sum of t over rows, where t = d * (X v + offset)."""
         t = self.dot(v, offset)

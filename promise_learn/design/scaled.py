@@ -80,6 +80,15 @@ class Design:
         value, eta, r, d, g = self.rows.expand(loss, *self.inner(w), y, s)
         return value, eta, d, self.outer(g, self.xp.sum(r, axis=0))
 
+    def expand_with_squares(self, loss, w, y, s):
+        """As `expand`, then `squares` of the curvature; None where they cost more."""
+        value, eta, r, d, g, squares = self.rows.expand_with_squares(
+            loss, *self.inner(w), y, s, self._shift()
+        )
+        if squares is not None:
+            squares = self._outer_squares(squares, d)
+        return value, eta, d, self.outer(g, self.xp.sum(r, axis=0)), squares
+
     def curved(self, d, v):
         """Design' diag(d) Design v, in one read of X."""
         return self.outer(*self.rows.curved(d, *self.inner(v)))
@@ -94,8 +103,10 @@ class Design:
 
     def squares(self, d):
         """Diagonal of Design' diag(d) Design, shape (dim,)."""
+        return self._outer_squares(self.rows.squares(d, self._shift()), d)
+
+    def _outer_squares(self, g, d):
         total = self.xp.sum(d)
-        g = self.rows.squares(d, self._shift())
         g = self.xp.where(self._constant(g, total), 0.0, g)
         if self.scale is not None:
             g = g / self.scale**2

@@ -29,8 +29,8 @@ class _Cache(FunctionCache):
     the same time may file one signature's code under another's key: what comes back is
     checked. A file that cannot be read or written, of another user or on a full disk,
     costs a compilation, not an error; and so does one of an older version of the
-    package, which is emptied. And machine code is loaded without all that Numba knows of
-    types, which takes longer than the code and is for a compilation alone.
+    package, which is emptied. And machine code is loaded without all that Numba knows
+    of types, which takes longer than the code and is for a compilation alone.
     """
 
     def _index_key(self, sig, codegen):

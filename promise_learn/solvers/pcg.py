@@ -74,7 +74,7 @@ class PCG(Solver):
 
     def iterate(self, f, w, rng):
         """Yield a `Step` every iteration of conjugate gradients."""
-        point = f.expand(w)
+        point = f.expand(w, diagonal=True)
         inverse, passes = curvature_inverse(self.preconditioner, point, rng)
         passes += 1
         cautious = may_be_poor(self.preconditioner, f)

@@ -185,7 +185,7 @@ def sampled_factor(point, size, rng):
     classes = "apart" if f.coupled and factors_apart(f) else "shared"
     factor = HessianFactor(sample, missing, f.xp.sqrt(unit), classes)
     solve = inner_solve(sample, factor.solve) if inner else factor.solve
-    return solve, 1.0 + share * (1.0 + single_cost(f))
+    return solve, point.diagonal_cost + share * (1.0 + single_cost(f))
 
 
 def factors_apart(f):
@@ -233,7 +233,7 @@ def named_inverse(specification, point, rng):
     h = h + _tiny(f, h)
     rho = max(float(f.xp.max(ridge / h)), FLOOR)
     inverse = specification.build(point.root(rows), rho, rng, diagonal=h)
-    return inverse.apply, 1.0 + size / f.n_rows
+    return inverse.apply, point.diagonal_cost + size / f.n_rows
 
 
 def _ridge(f):
@@ -303,4 +303,4 @@ def adaptive_nystrom(point, rng):
         s = scale if g.ndim == 1 else column
         return s * inverse.apply(s * g)
 
-    return solve, 1.0 + sketch.rank
+    return solve, point.diagonal_cost + sketch.rank

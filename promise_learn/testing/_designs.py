@@ -86,6 +86,12 @@ def _check_expand(design, Z, loss, w, y, s, rtol):
     assert isinstance(actual[0], float), "expand: the value is not a float"
     for one, other, name in zip(actual, expected, names, strict=True):
         _close(one, other, rtol, f"expand, {type(loss).__name__}: {name}")
+    *actual, squares = design.expand_with_squares(loss, w, y, s)
+    for one, other, name in zip(actual, expected, names, strict=True):
+        _close(one, other, rtol, f"expand_with_squares: {name}")
+    if squares is not None:
+        diagonal = curvature @ Z**2
+        _close(squares, diagonal, 10 * rtol, "squares by the way")
 
 
 def _check_second_order(design, Z, rtol):
