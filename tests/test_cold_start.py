@@ -98,8 +98,8 @@ def test_nothing_compiles_after_warmup_or_in_a_second_process(tmp_path):
 
         kernels = vars(passes) | vars(grams)
         kernels = {k: v for k, v in kernels.items() if isinstance(v, Dispatcher)}
-        parts = [k for k, v in kernels.items() if v.targetoptions["inline"] == "always"]
-        missed = {k for k, v in kernels.items() if not v.signatures} - {*parts}
+        parts = {k for k, v in kernels.items() if v.targetoptions["inline"] == "always"}
+        missed = {k for k, v in kernels.items() if not v.signatures} - parts
         later = [event.data["dispatcher"].__name__ for _, event in recorder.buffer]
         print(seconds, len(compiled), *later, *missed)
     """
