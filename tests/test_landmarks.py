@@ -47,7 +47,7 @@ def nystrom(m=M, **settings):
 
 def landmarks(model, X):
     """Numbers of the rows of X that are landmarks."""
-    drawn = model.feature_map_
+    drawn = model.feature_map_.values
     Z = as_numpy(drawn.landmarks).T + as_numpy(drawn.origin)
     off = np.abs(Z[:, None, :] - X[None, :, :]).max(axis=2)
     assert (off.min(axis=1) < 1e-6 * np.abs(X).max()).all()
@@ -169,11 +169,42 @@ def test_parts_are_columns_and_pickles_are_the_same_map():
     ]
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_product_with_weights_leaves_out_their_zeros_alone(dtype):
+    X = data(700).astype(dtype)
+    drawn = nystrom(600, gamma=0.3).fit(X).feature_map_
+    K, W = drawn.values.apply(X), drawn.weights
+    assert_array_equal(np.tril(W, -1), 0)
+    expected, bound = K.astype(float) @ W, np.abs(K) @ np.abs(W)
+    rounding = 600 * np.finfo(dtype).eps * bound
+    assert (np.abs(drawn.apply(X) - expected) <= rounding).all()
+    for lo, hi in ((0, 600), (100, 590), (512, 513)):
+        part = drawn.part(lo, hi).apply(X)
+        assert (np.abs(part - expected[:, lo:hi]) <= rounding[:, lo:hi]).all()
+
+
+@pytest.mark.parametrize("shape", [(600,), (600, 3)])
+def test_a_folded_map_has_the_same_products(shape, monkeypatch):
+    monkeypatch.setattr("promise_learn.design.landmarks.FOLDED", 600 * 7)
+    X = data(700)
+    drawn = nystrom(600, gamma=0.3).fit(X).feature_map_
+    u = np.random.default_rng(0).standard_normal(shape)
+    values, folded = drawn.fold(u)
+    found = FeatureRows(X, values).dot(folded)
+    assert_allclose(found, FeatureRows(X, drawn).dot(u), 0, 1e-8)
+    assert values.flops(D) < 0.1 * drawn.flops(D)
+
+
 def test_a_pass_costs_the_kernel_values_and_the_product_with_their_weights():
+    """Half of the product where features are many; first ones need few landmarks."""
     X = data(d=50)
     drawn = draw_landmarks(X, M, "rbf", 0.1, 1, np.random.default_rng(0))
     assert drawn.flops(50) == 2 * 2 * 50 + 2 * M
-    assert drawn.part(0, 3).flops(50) == drawn.flops(50)
+    assert drawn.part(0, 3).flops(50) == 2 * 2 * 50 + 2 * 3
+    assert drawn.part(M - 3, M).flops(50) == 2 * 2 * 50 * M / 3 + 2 * M
+    X = data(5000, d=50)
+    drawn = draw_landmarks(X, 5000, "rbf", 0.1, 1, np.random.default_rng(0))
+    assert 5000 < drawn.flops(50) - 2 * 2 * 50 < 1.1 * 5000
     A = sparse.csr_array(X * (np.arange(50) % 5 == 0))
     sparser, denser = (FeatureRows(B, drawn).pass_cost for B in (A, X))
     assert sparser < denser

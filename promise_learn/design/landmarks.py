@@ -3,9 +3,11 @@ r"""Nyström features: the kernel to some rows of the data, made orthonormal.
 .. math:: \varphi(x) = W^T k(Z, x), \qquad W W^T = (K(Z, Z) + \delta I)^{-1}
 
 so that inner products are the Nyström approximation of the kernel; Williams and Seeger,
-Using the Nyström method to speed up kernel machines (2001). Distances of near rows
-cancel, so kernel values are computed in float64; the product with W, which is nearly
-all of the work, runs in the type of the features.
+Using the Nyström method to speed up kernel machines (2001). W is the inverse of a
+Cholesky factor, upper triangular, and the product with it, which is nearly all of the
+work, leaves out its zeros. Distances of near rows cancel, so they are computed in
+float64; exponentials, whose error is below the rounding of the kernel at zero distance,
+and the product with W run in the type of the features.
 """
 
 import math
@@ -33,12 +35,14 @@ VALUES = 2**17  # kernel values that are computed at once, in cache
 VALUE_COPIES = 7  # float64 arrays that computing them holds at once, and some to spare
 LANDMARK_COPIES = 4  # float64 arrays of them that drawing holds at once
 COLUMN = 80.0  # flops of a product that take as long as |x_j - z_j|; measured
+PANEL = 256  # columns of W that share their zeros; measured
+FOLDED = 2**22  # entries of W that are cast at once
 DOUBLE = 2.0**-52
 
 
 @dataclass(frozen=True, eq=False)
-class NystromMap(DrawnMap):
-    """Nyström features whose landmarks have been drawn.
+class KernelMap(DrawnMap):
+    """Values of the kernel at landmarks, as features.
 
     Attributes
     ----------
@@ -46,7 +50,6 @@ class NystromMap(DrawnMap):
     gamma : float
     degree : {0, 1}
         Of the arc-cosine kernel.
-    n_components : int
     origin : array (d,)
         What landmarks are measured from, so that their squares are small: their mean,
         zero for the arc-cosine kernel.
@@ -54,71 +57,60 @@ class NystromMap(DrawnMap):
         Z', less the origin.
     squares : array (m,)
         Of the norms of the landmarks.
-    weights : array (m, n_components)
-        W, or columns of it.
+    dtype : dtype
+        Of the features.
     """
 
     kernel: str
     gamma: float
     degree: int
-    n_components: int
     origin: Any
     landmarks: Any
     squares: Any
-    weights: Any = None
+    dtype: Any
 
     separable = True
 
     @property
     def drawn(self):
-        """Weights."""
-        return self.weights
+        """Landmarks."""
+        return self.landmarks
+
+    @property
+    def n_components(self):
+        """Number of landmarks."""
+        return self.landmarks.shape[1]
 
     def astype(self, dtype):
         """Return the same map for features of another type."""
-        return replace(self, weights=cast(self.weights, dtype))
+        return replace(self, dtype=dtype)
 
     def flops(self, entries):
         """Floating-point operations a feature of a row with so many entries.
 
-        Those of kernel values are float64, at half the speed.
+        They are float64, at half the speed.
         """
-        values = 4.0 * entries
         if self.kernel == "laplacian":
-            values = COLUMN * self.landmarks.shape[0]
-        return values + 2.0 * self.weights.shape[0]
+            return COLUMN * self.landmarks.shape[0]
+        return 4.0 * entries
 
     def part(self, lo, hi):
         """Return the map to features lo:hi alone."""
-        return replace(self, n_components=hi - lo, weights=self.weights[:, lo:hi])
+        landmarks, squares = self.landmarks[:, lo:hi], self.squares[lo:hi]
+        return replace(self, landmarks=landmarks, squares=squares)
 
-    def buffers(self, n_rows):
-        """Arrays for features and kernel values of host blocks of so many rows."""
-        return *super().buffers(n_rows), self._kernel_buffer(n_rows)
-
-    def _kernel_buffer(self, n_rows):
-        return np.empty((n_rows, self.weights.shape[0]), self.dtype)
-
-    def apply(self, X, out=None, scratch=None):
-        """Features (b, m) of a row block; as `FeatureMap.apply`.
-
-        Kernel values of host blocks are written to ``scratch``, of at least b rows.
-        """
+    def apply(self, X, out=None):
+        """Values (b, m) of a row block; as `FeatureMap.apply`, a few rows at a time."""
         if not is_numpy(X):
-            return cast(self.values(X), self.dtype) @ self.weights
-        scratch = self._kernel_buffer(X.shape[0]) if scratch is None else scratch
-        K = self.fill(X, scratch[: X.shape[0]])
-        return np.matmul(K, self.weights, out=out)
+            return self._values(X)
+        if out is None:
+            out = np.empty((X.shape[0], self.n_components), self.dtype)
+        step = block_values(self.n_components)
+        for lo in range(0, X.shape[0], step):
+            out[lo : lo + step] = self._values(X[lo : lo + step])
+        return out
 
-    def fill(self, X, K):
-        """Write kernel values of host rows to K, a few rows at a time."""
-        step = block_values(K.shape[1])
-        for lo in range(0, K.shape[0], step):
-            K[lo : lo + step] = self.values(X[lo : lo + step])
-        return K
-
-    def values(self, X):
-        """Kernel values (b, m) of a row block and the landmarks, in float64."""
+    def _values(self, X):
         X = cast(X, self.landmarks.dtype)
         if self.kernel == "laplacian":
             return self._laplacian(dense(X))
@@ -137,13 +129,13 @@ class NystromMap(DrawnMap):
         for j in range(1, X.shape[1]):
             T += xp.abs(X[:, j][:, None] - self.landmarks[j, :][None, :])
         T *= -self.gamma
-        return xp.exp(T)
+        return xp.exp(cast(T, self.dtype))
 
     def _rbf(self, T, squares):
         T *= 2 * self.gamma
         T -= self.gamma * squares[:, None]
         T -= self.gamma * self.squares[None, :]
-        return namespace(T).exp(T)
+        return namespace(T).exp(cast(T, self.dtype))
 
     def _arccos(self, T, squares):
         """Of a zero row, whose random features are zero, all values are."""
@@ -154,12 +146,93 @@ class NystromMap(DrawnMap):
         T = xp.clip(T, -1.0, 1.0)
         turned = math.pi - xp.acos(T)
         if self.degree == 0:
-            return xp.where(positive, turned / math.pi, norms)
+            return cast(xp.where(positive, turned / math.pi, norms), self.dtype)
         turned *= T
         turned += xp.sqrt(1 - T * T)
         turned *= norms
         turned /= math.pi
-        return turned
+        return cast(turned, self.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class NystromMap(DrawnMap):
+    """Nyström features whose landmarks have been drawn.
+
+    Attributes
+    ----------
+    values : KernelMap
+        Of m landmarks.
+    weights : array (m, n_components)
+        W, or columns of it that end at its last.
+    """
+
+    values: KernelMap
+    weights: Any
+
+    separable = True
+
+    @property
+    def drawn(self):
+        """Weights."""
+        return self.weights
+
+    @property
+    def dtype(self):
+        """Type of the features."""
+        return self.weights.dtype
+
+    @property
+    def n_components(self):
+        """Number of features."""
+        return self.weights.shape[1]
+
+    def astype(self, dtype):
+        """Return the same map for features of another type."""
+        weights = cast(self.weights, dtype)
+        return replace(self, values=self.values.astype(dtype), weights=weights)
+
+    def flops(self, entries):
+        """Floating-point operations a feature of a row with so many entries."""
+        m, n_components = self.weights.shape
+        products = 2.0 * m - n_components + min(PANEL, n_components)
+        return self.values.flops(entries) * m / n_components + products
+
+    def part(self, lo, hi):
+        """Return the map to features lo:hi alone."""
+        last = self.weights.shape[0] - self.n_components + hi
+        weights = self.weights[:last, lo:hi]
+        return replace(self, values=self.values.part(0, last), weights=weights)
+
+    def fold(self, u):
+        """Map to the kernel values, and the coefficients of those: W u."""
+        rows = self.weights.shape[0]
+        step = max(1, FOLDED // rows)
+        parts = [
+            cast(self.weights[lo : min(rows, lo + step), :], u.dtype) @ u
+            for lo in range(0, rows, step)
+        ]
+        return self.values, namespace(u).concat(parts, axis=0)
+
+    def buffers(self, n_rows):
+        """Arrays for features and kernel values of host blocks of so many rows."""
+        return *super().buffers(n_rows), *self.values.buffers(n_rows)
+
+    def apply(self, X, out=None, scratch=None):
+        """Features (b, n_components) of a row block; as `FeatureMap.apply`.
+
+        Kernel values of host blocks are written to ``scratch``, of at least b rows.
+        """
+        if not is_numpy(X):
+            return self.values.apply(X) @ self.weights
+        K = self.values.apply(X, None if scratch is None else scratch[: X.shape[0]])
+        m, n_components = self.weights.shape
+        if out is None:
+            out = np.empty((X.shape[0], n_components), self.dtype)
+        for lo in range(0, n_components, PANEL):
+            hi = min(lo + PANEL, n_components)
+            rows = m - n_components + hi  # those below are zero
+            np.matmul(K[:, :rows], self.weights[:rows, lo:hi], out=out[:, lo:hi])
+        return out
 
 
 def draw_landmarks(X, n_components, kernel, gamma, degree, rng, dtype=None):
@@ -198,18 +271,19 @@ def draw_landmarks(X, n_components, kernel, gamma, degree, rng, dtype=None):
     origin = np.zeros(X.shape[1]) if kernel == "arccos" else Z.mean(axis=0)
     near = np.ascontiguousarray((Z - origin).T)
     squares = np.einsum("jk,jk->k", near, near)
-    host = NystromMap(kernel, float(gamma), degree, m, origin, near, squares)
-    weights = _weights(host, Z, on_host(dtype))
+    host = KernelMap(kernel, float(gamma), degree, origin, near, squares, Z.dtype)
+    W = _weights(host, Z, on_host(dtype))
     anchor, double = X.data if is_sparse(X) else X, namespace(X).float64
     names = ("origin", "landmarks", "squares")
     moved = {name: like(getattr(host, name), anchor, double) for name in names}
-    return replace(host, weights=like(weights, anchor, dtype), **moved)
+    weights = like(W, anchor, dtype)
+    return NystromMap(replace(host, dtype=weights.dtype, **moved), weights)
 
 
 def _weights(host, Z, dtype):
     """Inverse of the transposed Cholesky factor of K(Z, Z) + jitter."""
     m = len(Z)
-    K = host.fill(Z, np.empty((m, m)))
+    K = host.apply(Z)
     diagonal = K.reshape(-1)[:: m + 1]
     diagonal += _jitter(host, dtype) * (diagonal.mean() or 1.0)
     L = factor(K, overwrite=True)

@@ -25,14 +25,13 @@ class DrawnMap:
     """What every feature map knows of itself."""
 
     @property
-    def dtype(self):
-        """Type of the features."""
-        return self.drawn.dtype
-
-    @property
     def itemsize(self):
         """Bytes of a feature."""
         return namespace(self.drawn).finfo(self.dtype).bits // 8
+
+    def fold(self, u):
+        """Map and coefficients with the same products, by fewer operations."""
+        return self, u
 
     def buffers(self, n_rows):
         """Arrays that `apply` writes to, for host blocks of so many rows."""
@@ -73,6 +72,11 @@ class FeatureMap(DrawnMap):
     def drawn(self):
         """Weights or signs."""
         return self.weights if self.signs is None else self.signs
+
+    @property
+    def dtype(self):
+        """Type of the features."""
+        return self.drawn.dtype
 
     @property
     def separable(self):
