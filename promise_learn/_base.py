@@ -4,7 +4,7 @@ import math
 import sys
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from ._compat import (
     real,
     validate,
 )
-from .design import Design, faster_storage
+from .design import Design, faster_storage, nonempty_columns
 from .losses import Logistic, Loss, Multinomial
 from .objective import Objective
 from .preconditioners import Preconditioner, resolve_preconditioner
@@ -114,12 +114,13 @@ def fit_objective(estimator, task):
     coef : array (p,) or (p, K)
     intercept : array () or (K,), or 0.0 where none is fitted
     """
-    f, origin = _objective(task, estimator.fit_intercept)
+    X, kept = nonempty_columns(task.X)
+    f, origin = _objective(replace(task, X=X), estimator.fit_intercept)
     solver = resolve_solver(estimator.solver, estimator.preconditioner, f)
     result = minimize(
         f,
         solver,
-        _start(estimator, f, origin),
+        _start(estimator, f, origin, task.X.shape[1], kept),
         tol=estimator.tol,
         max_iter=estimator.max_iter,
         rng=generator(estimator.random_state),
@@ -130,6 +131,9 @@ def fit_objective(estimator, task):
     estimator.n_iter_ = max(result.n_iter, 1)
     _warn(estimator, f, solver, result)
     coef, intercept = f.design.inner(result.w)
+    if kept is not None:
+        found, coef = coef, np.zeros((task.X.shape[1], *coef.shape[1:]))
+        coef[kept] = found
     return coef, intercept + origin
 
 
@@ -168,13 +172,15 @@ def _centre(rows, weights):
     return rows.means(weights)
 
 
-def _start(estimator, f, origin):
+def _start(estimator, f, origin, p, kept):
     """Previous solution in the coordinates of f; None if there is none that fits."""
     if not estimator.warm_start or not hasattr(estimator, "coef_"):
         return None
     coef = np.atleast_2d(as_numpy(estimator.coef_)).T.astype(float)
-    if coef.shape != (f.design.rows.shape[1], f.n_columns):
+    if coef.shape != (p, f.n_columns):
         return None
+    if kept is not None:
+        coef = coef[kept]
     if f.design.intercept:
         intercept = as_numpy(estimator.intercept_) - as_numpy(origin)
         if f.design.shift is not None:

@@ -12,7 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from promise_learn import kernels
 from promise_learn._arrays import as_numpy, is_sparse
-from promise_learn.design import Design, compiled, faster_storage, wide_gram
+from promise_learn.design import (
+    Design,
+    compiled,
+    faster_storage,
+    nonempty_columns,
+    wide_gram,
+)
 from promise_learn.design.rows import Rows
 from promise_learn.kernels import _threads
 from promise_learn.losses import Logistic, Multinomial, SquaredError
@@ -375,6 +381,26 @@ def test_small_csr_data_of_few_zeros_become_dense_rows(monkeypatch, rng):
     monkeypatch.setattr(kernels.rows, "COPY", X.nbytes - 1)
     large = sparse.csr_array(X)
     assert faster_storage(large) is large
+
+
+@DTYPES
+@pytest.mark.parametrize("storage", SPARSE)
+def test_empty_columns_are_left_out_where_they_are_many(storage, dtype, rng):
+    X = np.zeros((30, 400), dtype)
+    used = np.sort(rng.choice(400, 25, replace=False))
+    X[:, used] = half_empty(30, 25, dtype=dtype)
+    A = store(X, storage)
+    before = A.indices.copy()
+    found, kept = nonempty_columns(A)
+    assert_array_equal(kept, used)
+    assert type(found) is type(A)
+    assert found.dtype == dtype
+    assert_array_equal(found.toarray(), X[:, used])
+    assert np.shares_memory(found.data, A.data)
+    assert_array_equal(A.indices, before)
+    few = sparse.csr_array(X[:, used[:-1]])
+    for same in (X, few, sparse.csr_array((30, 400)), sparse.csr_array(X[:0])):
+        assert nonempty_columns(same) == (same, None)
 
 
 @DTYPES

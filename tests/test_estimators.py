@@ -250,6 +250,37 @@ def test_warm_start_of_another_problem_starts_cold(make):
         assert model.set_params(fit_intercept=False).fit(X, y).coef_.shape == (10,)
 
 
+@ALL
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_empty_columns_have_zero_coefficients_and_cost_nothing(
+    make, fit_intercept, monkeypatch
+):
+    X, y = problem(make)
+    X *= np.random.default_rng(1).random(X.shape) < 0.3
+    used = np.sort(np.random.default_rng(2).choice(9_000, 10, replace=False))
+    wide = sparse.csr_array((200, 9_000), dtype=float).tolil()
+    wide[:, used] = X
+    wide = sparse.csr_array(wide)
+    settings = {"tol": 1e-10, "fit_intercept": fit_intercept}
+    expected = make(**settings).fit(sparse.csr_array(X), y)
+    sizes, original = [], promise_learn._base.minimize
+
+    def watched(f, *arguments, **options):
+        sizes.append(f.dim)
+        return original(f, *arguments, **options)
+
+    monkeypatch.setattr(promise_learn._base, "minimize", watched)
+    model = make(**settings, warm_start=True).fit(wide, y)
+    assert set(sizes) == {10 + fit_intercept}
+    assert model.n_features_in_ == 9_000
+    coef = np.atleast_2d(model.coef_)
+    assert coef.shape[1] == 9_000
+    assert_allclose(coef[:, used], np.atleast_2d(expected.coef_), rtol=1e-4, atol=1e-5)
+    assert not np.delete(coef, used, axis=1).any()
+    assert_allclose(model.predict(wide), expected.predict(X), rtol=1e-4)
+    assert np.max(model.fit(wide, y).n_iter_) == 1
+
+
 def test_multi_target_warm_start_may_gain_an_intercept():
     X, y = problem(Ridge)
     Y = np.column_stack([y, y + 1e3, -y])

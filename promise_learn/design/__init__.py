@@ -4,8 +4,8 @@ Or features that approximate a kernel, stored or generated in every pass.
 """
 
 from .._lazy import getter
-from .compiled import faster_storage
 from .scaled import Design
+from .storage import faster_storage, nonempty_columns
 
 _HOME = {
     "FeatureRows": "features",
@@ -16,4 +16,4 @@ _HOME = {
 }
 __getattr__ = getter(__name__, _HOME)
 
-__all__ = ["Design", "faster_storage", *_HOME]
+__all__ = ["Design", "faster_storage", "nonempty_columns", *_HOME]

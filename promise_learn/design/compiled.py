@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from .. import kernels
-from .._arrays import dense, is_numpy, is_sparse, read_only
+from .._arrays import is_numpy, is_sparse, read_only
 from ..kernels import _threads
 from . import rates
 from .rows import Rows, array_rows, scaled_single
@@ -21,7 +21,6 @@ from .wide_gram import evenly, wide_gram
 BLOCK_BYTES = 2**24  # of rows that a product with several columns takes at once
 SQUARED = 2**18  # entries whose squares are taken at once
 BAND_ROWS = 2000  # by which bands of a Gram matrix are divided
-FULL = 0.4  # share of entries from which a dense X is read faster than CSR
 
 
 class CompiledRows(Rows):
@@ -366,11 +365,3 @@ def rows_of(X):
     if not is_numpy(X):
         return array_rows(X)
     return SparseRows(X) if is_sparse(X) else DenseRows(X)
-
-
-def faster_storage(X):
-    """X, or a dense copy of CSR data that have few zeros and are not large."""
-    n, p = X.shape
-    if not is_sparse(X) or not is_numpy(X) or X.nnz < FULL * n * p:
-        return X
-    return dense(X) if n * p * X.dtype.itemsize <= kernels.rows.COPY else X

@@ -52,34 +52,29 @@ class _Lanczos:
     Ritz values where the matrices of the columns differ by their penalties.
     """
 
-    def __init__(self, columns, smallest):
-        self.smallest, self.iteration = smallest, 0
-        self.length, self.carried = np.zeros(columns, int), np.zeros(columns)
-        self.diagonal, self.off = np.empty((2, columns, 64))
+    def __init__(self, smallest):
+        self.smallest, self.alphas, self.betas = smallest, [], []
 
     def update(self, alpha, beta, remaining):
         """Add the coefficients of one iteration, and update the Ritz value."""
         from scipy.linalg import lapack
 
-        k = self.iteration
-        if k == self.diagonal.shape[1]:
-            parts = self.diagonal, self.off
-            self.diagonal, self.off = (np.concatenate([T, T], axis=1) for T in parts)
-        moving = alpha > 0
-        inverse = 1 / np.where(moving, alpha, 1.0)
-        self.length += moving & (self.length == k)
-        self.diagonal[:, k] = inverse + self.carried
-        self.off[:, k] = np.sqrt(np.maximum(beta, 0.0)) * inverse
-        self.carried = beta * inverse
-        self.iteration = k = k + 1
+        self.alphas.append(alpha)
+        self.betas.append(beta)
+        k = len(self.alphas)
         if k > 10 and k % max(5, k // 20):
             return
+        alphas, betas = np.array(self.alphas), np.array(self.betas)
         for c in np.argsort(remaining)[-4:]:
-            m = self.length[c]
+            m = int(np.append(alphas[:, c] > 0, False).argmin())  # until it stopped
             if m == 0:
                 continue
-            diagonal, off = self.diagonal[c, :m], self.off[c, : max(m - 1, 1)]
+            diagonal = 1 / alphas[:m, c]
+            carried = betas[: m - 1, c] * diagonal[:-1]
+            off = np.sqrt(np.maximum(carried * diagonal[:-1], 0.0))
+            diagonal[1:] += carried
             # the least eigenvalue alone; SciPy's own call takes several times as long
+            off = off if m > 1 else diagonal
             found = lapack.dstebz(diagonal, off, 2, 0.0, 0.0, 1, 1, 0.0, "E")
             theta, failed = found[1], found[-1]
             if not failed:
@@ -182,7 +177,7 @@ def pcg(
     x = xp.zeros_like(b) if x is None else x
     z = precondition(r)
     q, gamma = z, inner(r, z)
-    lanczos = _Lanczos(1 if coupled or b.ndim == 1 else b.shape[1], smallest)
+    lanczos = _Lanczos(smallest)
     gains, gaps, decrease, k = [], [], 0.0, 0
     tiny = float(xp.finfo(b.dtype).smallest_normal)
     while True:
