@@ -196,6 +196,13 @@ def row_squares(A):
     return namespace(A).sum(squares, axis=1)
 
 
+def row_sums(A):
+    """Sum of every row of A, shape (b,)."""
+    if is_sparse(A):
+        return namespace(A).asarray(A.sum(axis=1)).reshape(-1)
+    return namespace(A).sum(A, axis=1)
+
+
 def cast(A, dtype):
     """Array or row block with values of the given dtype (itself when they have it)."""
     if A.dtype == dtype:

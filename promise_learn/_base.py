@@ -275,7 +275,7 @@ def margins(estimator, X, method):
             return X @ coef + intercept
         from .design import FeatureRows
 
-        feature_map, folded = feature_map.fold(coef)
         # in the type of X: single precision would depend on the order of its rows
-        scores = FeatureRows(X, feature_map.astype(X.dtype)).dot(folded)
+        feature_map, folded = feature_map.fold(coef, X.dtype)
+        scores = FeatureRows(X, feature_map).dot(folded)
         return cast(scores, coef.dtype) + intercept

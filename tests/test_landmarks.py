@@ -189,10 +189,28 @@ def test_a_folded_map_has_the_same_products(shape, monkeypatch):
     X = data(700)
     drawn = nystrom(600, gamma=0.3).fit(X).feature_map_
     u = np.random.default_rng(0).standard_normal(shape)
-    values, folded = drawn.fold(u)
+    values, folded = drawn.fold(u, X.dtype)
     found = FeatureRows(X, values).dot(folded)
     assert_allclose(found, FeatureRows(X, drawn).dot(u), 0, 1e-8)
     assert values.flops(D) < 0.1 * drawn.flops(D)
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_predictions_from_single_precision_are_those_of_the_features(targets):
+    """Columns in their own units, where the product with W cancels heavily."""
+    rng = np.random.default_rng(1)
+    X = np.stack([1900 + 100 * rng.random(1500), 50 * rng.random(1500)], axis=1)
+    y = np.sin(2 * X[:, 0]) + 0.02 * X[:, 1] ** 2
+    y = (y - y.mean()) / y.std()
+    y = y if targets == 1 else np.stack([y, -y], axis=1)
+    X = X.astype(np.float32)
+    settings = {"approximation": "nystrom", "kernel": "arccos", "alpha": 1e-3}
+    model = RandomFeaturesRegressor(500, random_state=0, **settings).fit(X, y)
+    Z = model.feature_map_.astype(np.float64).apply(X.astype(float))
+    expected = Z @ model.coef_.T.astype(float) + model.intercept_
+    for data_type in (np.float32, np.float64):
+        found = model.predict(X.astype(data_type))
+        assert_allclose(found, expected, 0, 1e-4)
 
 
 def test_a_pass_costs_the_kernel_values_and_the_product_with_their_weights():

@@ -13,7 +13,11 @@ from scipy.linalg import hadamard
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from promise_learn import RandomFeatures
+from promise_learn import (
+    RandomFeatures,
+    RandomFeaturesClassifier,
+    RandomFeaturesRegressor,
+)
 from promise_learn._arrays import as_numpy
 from promise_learn.design import draw_map, maps
 from promise_learn.random_features import _shared
@@ -209,6 +213,26 @@ def test_gamma_scale(storage, dtype, monkeypatch):
     X = half_empty(50, 6).astype(dtype)
     model = RandomFeatures(5).fit(store(X, storage))
     assert model.gamma_ == pytest.approx(1 / (6 * X.astype(float).var()), rel=1e-6)
+
+
+@pytest.mark.parametrize("make", [RandomFeaturesRegressor, RandomFeaturesClassifier])
+@pytest.mark.parametrize("storage", ["C", "csr_array"])
+def test_gamma_scale_counts_rows_by_their_weights(make, storage, monkeypatch):
+    monkeypatch.setattr(_shared, "VARIANCE_ENTRIES", 40)
+    X, weights = half_empty(50, 6), np.arange(50) % 4
+    y = np.arange(50) % 2
+    model = make(5).fit(store(X, storage), y, weights)
+    repeated = np.repeat(X, weights, axis=0)
+    assert model.gamma_ == pytest.approx(1 / (6 * repeated.var()), rel=1e-12)
+
+
+@pytest.mark.parametrize("storage", ["C", "csr_array"])
+def test_a_variance_that_overflows_is_refused(storage):
+    with (
+        np.errstate(over="ignore", invalid="ignore"),
+        pytest.raises(ValueError, match="gamma='scale', overflows: scale X"),
+    ):
+        RandomFeatures(5).fit(store(1e200 * half_empty(50, 6), storage))
 
 
 def test_gamma_scale_where_the_mean_is_large_or_nothing_varies():

@@ -20,6 +20,7 @@ from promise_learn import (
     RidgeClassifier,
 )
 from promise_learn.design.memory import working_bytes
+from promise_learn.random_features import _shared
 
 # ------------------------------------------------------------------ regression
 
@@ -88,16 +89,29 @@ def test_fewer_rows_than_features(make, generated):
         assert value <= problem.optimum()[1] * (1 + 1e-8)
 
 
+@pytest.mark.parametrize("few", [True, False])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
-def test_types_of_coefficients_and_predictions(dtype):
+def test_types_of_coefficients_and_predictions(dtype, few, monkeypatch):
+    if not few:
+        monkeypatch.setattr(_shared, "EXACT", 99 * MAP["n_components"])
     X, Y, _ = data(100)
     X = np.round(3 * X).astype(dtype)
     expected = "float32" if dtype == "float32" else "float64"
     model = RandomFeaturesRegressor(**MAP).fit(X, Y[:, 0])
     assert model.coef_.dtype == model.predict(X).dtype == expected
-    assert model.feature_map_.dtype == np.float32
+    assert model.feature_map_.dtype == (expected if few else "float32")
     model = RandomFeaturesClassifier(**MAP).fit(X, Y[:, 0] > 0)
     assert model.coef_.dtype == model.predict_proba(X).dtype == expected
+
+
+def test_a_warm_start_on_more_rows_has_single_precision(monkeypatch):
+    monkeypatch.setattr(_shared, "EXACT", 100 * MAP["n_components"])
+    X, Y, _ = data(101)
+    model = RandomFeaturesRegressor(**MAP, warm_start=True).fit(X[:100], Y[:100, 0])
+    weights = model.feature_map_.weights
+    model.fit(X, Y[:, 0])
+    assert model.feature_map_.dtype == np.float32
+    assert_array_equal(model.feature_map_.weights, weights.astype(np.float32))
 
 
 # ------------------------------------------------------------------ classification

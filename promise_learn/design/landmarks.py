@@ -36,7 +36,7 @@ VALUE_COPIES = 7  # float64 arrays that computing them holds at once, and some t
 LANDMARK_COPIES = 4  # float64 arrays of them that drawing holds at once
 COLUMN = 80.0  # flops of a product that take as long as |x_j - z_j|; measured
 PANEL = 256  # columns of W that share their zeros; measured
-FOLDED = 2**22  # entries of W that are cast at once
+FOLDED = 2**17  # entries of W that are cast at once, in cache
 DOUBLE = 2.0**-52
 
 
@@ -203,15 +203,18 @@ class NystromMap(DrawnMap):
         weights = self.weights[:last, lo:hi]
         return replace(self, values=self.values.part(0, last), weights=weights)
 
-    def fold(self, u):
-        """Map to the kernel values, and the coefficients of those: W u."""
-        rows = self.weights.shape[0]
-        step = max(1, FOLDED // rows)
-        parts = [
-            cast(self.weights[lo : min(rows, lo + step), :], u.dtype) @ u
-            for lo in range(0, rows, step)
+    def fold(self, u, dtype):
+        """Map to the kernel values, and the coefficients of those: W u.
+
+        In float64 for features of any type: sums over landmarks cancel.
+        """
+        xp, rows = namespace(u), self.weights.shape[0]
+        u, step = cast(u, xp.float64), max(1, FOLDED // rows)
+        edges = [(lo, min(rows, lo + step)) for lo in range(0, rows, step)]
+        parts = [  # entries below the diagonal are zero
+            cast(self.weights[lo:hi, lo:], u.dtype) @ u[lo:, ...] for lo, hi in edges
         ]
-        return self.values, namespace(u).concat(parts, axis=0)
+        return self.values.astype(u.dtype), xp.concat(parts, axis=0)
 
     def buffers(self, n_rows):
         """Arrays for features and kernel values of host blocks of so many rows."""

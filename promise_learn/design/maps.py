@@ -29,9 +29,12 @@ class DrawnMap:
         """Bytes of a feature."""
         return namespace(self.drawn).finfo(self.dtype).bits // 8
 
-    def fold(self, u):
-        """Map and coefficients with the same products, by fewer operations."""
-        return self, u
+    def fold(self, u, dtype):
+        """Map and coefficients of the products for features of a type, with less work.
+
+        Products are those with u.
+        """
+        return self.astype(dtype), u
 
     def buffers(self, n_rows):
         """Arrays that `apply` writes to, for host blocks of so many rows."""

@@ -34,7 +34,7 @@ class RandomFeaturesClassifier(OnFeatures, LogisticBase, RidgeBase):
     n_components : int, default=1000
         Number of features, m.
     approximation, kernel, gamma, degree, projection, scale
-        As in `RandomFeatures`.
+        As in `RandomFeatures`; rows count for the variance by their weights.
     loss : {"log_loss", "squared_error"}, default="log_loss"
         The log loss (cross entropy of the softmax for more than two classes), or half
         the squared error to codes -1 and +1, one column a class.
@@ -161,7 +161,7 @@ class RandomFeaturesClassifier(OnFeatures, LogisticBase, RidgeBase):
             weights = class_weights(self.class_weight, classes, codes, weights)
             self.classes_, K = beside(classes, y), len(classes)
             quadratic = self.loss == "squared_error"
-            rows = self._rows(X, K if K > 2 else 1, quadratic)
+            rows = self._rows(X, K if K > 2 else 1, quadratic, weights)
             if not quadratic:
                 self._fit_codes(X, codes, weights, rows)
             else:

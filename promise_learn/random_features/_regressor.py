@@ -21,15 +21,15 @@ class RandomFeaturesRegressor(
 
     with the random or Nyström features of `RandomFeatures`. They are stored where
     memory allows, else generated a block of rows at a time in every pass over the data;
-    X may be a memory map. Features are float32 whatever the type of X; sums are
-    float64.
+    X may be a memory map. Features are float32 whatever the type of X, but of its type
+    where there are at most 2^18 of them; sums are float64.
 
     Parameters
     ----------
     n_components : int, default=1000
         Number of features, m.
     approximation, kernel, gamma, degree, projection, scale
-        As in `RandomFeatures`.
+        As in `RandomFeatures`; rows count for the variance by their weights.
     alpha : float or array (n_targets,), default=1.0
         Penalty, one for all targets or one each; not negative.
     fit_intercept : bool, default=True
@@ -142,5 +142,5 @@ class RandomFeaturesRegressor(
             y = like(y, weights)
             if is_numpy(y):
                 y = np.ascontiguousarray(y)
-            rows = self._rows(X, y.shape[1] if y.ndim > 1 else 1, True)
+            rows = self._rows(X, y.shape[1] if y.ndim > 1 else 1, True, weights)
             return self._fit_targets(X, y, weights, self.alpha, rows)

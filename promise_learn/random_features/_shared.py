@@ -5,7 +5,7 @@ import math
 import joblib
 from sklearn.utils.validation import check_memory
 
-from .._arrays import is_sparse, namespace
+from .._arrays import cast, is_sparse, namespace, row_squares, row_sums
 from .._base import generator
 from .._compat import InvalidParameterError, choice, instance, integer, none, real
 from ..design import design_rows, draw_landmarks, draw_map, features_budget
@@ -24,6 +24,7 @@ MEMORY = {
     "cache": instance(str, joblib.Memory) | none,
 }
 VARIANCE_ENTRIES = 2**20
+EXACT = 2**18  # features that may have the type of X, since they take little
 PAPER_GAMMA = 0.5  # bandwidth 1
 ORTHOGONAL_COLUMNS = 1000  # up to which the QR factors take little time
 
@@ -60,13 +61,16 @@ def kind_of(estimator, n_columns):
     return "gaussian" if plain or n_columns > ORTHOGONAL_COLUMNS else "orthogonal"
 
 
-def draw(estimator, X, dtype):
-    """Width gamma and feature map that an estimator's parameters ask for."""
+def draw(estimator, X, dtype, weights):
+    """Width gamma and feature map that an estimator's parameters ask for.
+
+    Rows count for the variance by their weights, as many rows of weight one would.
+    """
     gamma = estimator.gamma
     if gamma == "scale" and estimator.scale == "paper":
         gamma = PAPER_GAMMA
     elif gamma == "scale":
-        variance = _variance(X)
+        variance = _variance(X, weights)
         gamma = 1.0 / (X.shape[1] * variance) if variance > 0 else 1.0
     rng = generator(estimator.random_state)
     shape = (estimator.n_components, estimator.kernel, gamma, estimator.degree)
@@ -78,37 +82,43 @@ def draw(estimator, X, dtype):
     return float(gamma), drawn
 
 
-def _variance(X):
-    """Variance of all entries of X, in blocks of rows."""
-    xp, size = namespace(X), math.prod(X.shape)
-    values, origin = X, 0.0
-    if is_sparse(X):
-        values = X.data[:, None]
-    else:
-        origin = float(xp.mean(X[0, :]))
+def _variance(X, weights):
+    """Variance of all entries of X, in blocks of rows, with weights of the rows."""
+    n, p = X.shape
+    origin = 0.0 if is_sparse(X) else float(namespace(X).mean(X[0, :]))
     total = squares = 0.0
-    n, step = values.shape[0], max(1, VARIANCE_ENTRIES // values.shape[1])
+    step = max(1, VARIANCE_ENTRIES // max(1, X.nnz // n if is_sparse(X) else p))
     for lo in range(0, n, step):
-        Z = xp.astype(values[lo : min(n, lo + step), :], xp.float64) - origin
-        total, squares = total + float(xp.sum(Z)), squares + float(xp.sum(Z * Z))
+        hi = min(n, lo + step)
+        Z, s = X[lo:hi, :], weights[lo:hi]
+        Z = cast(Z, s.dtype) if is_sparse(Z) else cast(Z, s.dtype) - origin
+        total += float(namespace(s).sum(s * row_sums(Z)))
+        squares += float(namespace(s).sum(s * row_squares(Z)))
+    if not math.isfinite(squares):
+        raise ValueError("The variance of X, for gamma='scale', overflows: scale X.")
+    size = p * float(namespace(weights).sum(weights))
     return max(squares / size - (total / size) ** 2, 0.0)
 
 
 class OnFeatures:
     """What both estimators share: the map, and the storage of its features."""
 
-    def _rows(self, X, n_columns, cacheable):
+    def _rows(self, X, n_columns, cacheable, weights):
         """Rows of the design; a warm start keeps the features that it had.
 
         The Gram matrix of a loss whose curvature changes is not worth keeping.
         """
         size = (self.n_components, kind_of(self, X.shape[1]), n_columns)
         budget = features_budget(X, *size, self.memory)
-        drawn = (X.shape[1], *(getattr(self, name) for name in FEATURES))
+        few = X.shape[0] * self.n_components <= EXACT
+        dtype = X.dtype if few else namespace(X).float32
+        parameters = (getattr(self, name) for name in FEATURES)
+        drawn = (namespace(X).__name__, X.shape[1], *parameters)
         if not (self.warm_start and getattr(self, "_drawn", None) == drawn):
-            dtype = namespace(X).float32
-            self.gamma_, self.feature_map_ = draw(self, X, dtype)
+            self.gamma_, self.feature_map_ = draw(self, X, dtype, weights)
             self._drawn = drawn
+        elif self.feature_map_.dtype != dtype:
+            self.feature_map_ = self.feature_map_.astype(dtype)
         cache = None
         if self.cache is not None and cacheable:
             cache = check_memory(self.cache)

@@ -9,7 +9,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import current
 from .._base import unchanged_on_failure
-from .._compat import check_parameters, check_same_namespace, random_source, validate
+from .._compat import (
+    check_parameters,
+    check_same_namespace,
+    random_source,
+    validate,
+    validate_weights,
+)
 from ..design import FeatureRows
 from ._shared import FEATURES, check_kernel, draw
 
@@ -152,7 +158,8 @@ class RandomFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         check_kernel(self)
         with unchanged_on_failure(self), current(X):
             X = validate(self, X)
-            self.gamma_, self.feature_map_ = draw(self, X, X.dtype)
+            weights = validate_weights(None, X)
+            self.gamma_, self.feature_map_ = draw(self, X, X.dtype, weights)
         return self
 
     def transform(self, X):

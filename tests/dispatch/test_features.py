@@ -104,3 +104,15 @@ def test_classification(classes, loss, generated):
     assert np.mean(labels == y) > 0.7
     if loss == "log_loss":
         assert_like(fitted.predict_proba(X_on), X_on)
+
+
+@pytest.mark.parametrize("approximation", ["random", "nystrom"])
+def test_a_warm_start_from_another_namespace_draws_again(approximation):
+    X, scores, _ = data()
+    y = scores[:, 0]
+    settings = {"approximation": approximation, "gamma": 0.2, "random_state": 0}
+    model = RandomFeaturesRegressor(40, warm_start=True, **settings)
+    model.fit(on(DEVICE, X), on(DEVICE, y)).fit(X, y)
+    expected = RandomFeaturesRegressor(40, **settings).fit(X, y)
+    assert_allclose(model.predict(X), expected.predict(X), 0, 1e-2)
+    assert isinstance(model.fit(on(HOST, X), on(HOST, y)).coef_, type(on(HOST, X)))
