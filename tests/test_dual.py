@@ -237,6 +237,20 @@ def test_the_dual_may_take_as_long_as_half_of_a_factor():
     assert isinstance(choose(words(200, 40000, True)), Direct)  # in no time
 
 
+def test_the_dual_of_many_more_columns_than_rows_is_tried_before_a_dear_factor():
+    """Rows of any norm; its rate is looked at after half of what it may take."""
+    f = words(2000, 40000, False)
+    solver = choose(f)
+    assert isinstance(solver, DualCG)
+    assert isinstance(solver.then, Direct)
+    assert solver.limit == patience(f, dual=True)
+    assert solver.early == solver.limit / 2
+    found, exact = (minimize(f, s, tol=1e-9).w for s in (solver, Direct()))
+    assert f.value(found) <= f.value(exact) * (1 + 1e-9)
+    for f in (words(6500, 40000, False), words(6500, 90000, False)):
+        assert isinstance(choose(f), PCG)  # fewer columns a row, or no factor has room
+
+
 def test_sparse_x_without_a_factor_has_its_heavy_rows_as_preconditioner():
     """Nystrom sketches took 2 to 30 times as long on such X."""
     f = words(6500, 7000, False, entries=200)

@@ -28,6 +28,7 @@ CERTAIN = 0.8  # all rows are what they are; but a factor in double precision is
 PRODUCTS = 100
 SKETCHED = 200  # products that take as long as the sketch of a dense X, or longer
 BARE = 40  # iterations of the dual of a square X: as many as others take in all
+WIDE = 8  # columns a row, of which the dual is tried for any sparse X
 SECONDS_AN_ENTRY = 5e-9
 SECONDS_A_WORD = 2e-8
 
@@ -40,7 +41,8 @@ def choose(f):
     For the squared error on a sparse X, or on fewer rows than columns, CG has half of
     the time of the factor to converge (`PCG.patience`) where that is more than a few
     products. Normalised text needs no preconditioner: its dual is tried first, also for
-    the time of half of a cheap factor of few rows.
+    the time of half of a cheap factor of few rows. So is the dual of any sparse X with
+    many more columns than rows, whose vectors are short, instead of the primal.
 
     Parameters
     ----------
@@ -51,8 +53,14 @@ def choose(f):
     Solver
     """
     found = _choose(f)
-    if not (f.quadratic and f.design.rows.sparse and like_text(f) and Dual.exists(f)):
+    if not (f.quadratic and f.design.rows.sparse and Dual.exists(f)):
         return found
+    if not like_text(f):
+        factored_later = isinstance(found, PCG) and math.isfinite(found.patience)
+        if WIDE * f.n_rows >= f.dim or not factored_later:
+            return found
+        limit = patience(f, dual=True)
+        return DualCG(limit, Direct(), early=limit / 2)
     limit = BARE * (1 + f.dim / f.n_rows)
     factored = isinstance(found, Direct)
     if factored or math.isfinite(found.patience):

@@ -10,7 +10,7 @@ from .base import Solver
 from .pcg import PCG
 from .theory import Theory
 
-EARLY = 10  # iterations, before which the rate is not looked at
+EARLY = 10
 TINY = 1e-300
 
 
@@ -31,10 +31,13 @@ class DualCG(Solver):
     Parameters
     ----------
     limit : float, default=inf
-        Iterations that seven decades may take, by the rate of ten or more so far;
-        another solver takes over where they would take more.
+        Iterations that seven decades may take, by the rate so far; another solver takes
+        over where they would take more.
     then : Solver or None, default=None
         The one that does, also where rounding stops this one; `PCG` where None.
+    early : float, default=10
+        Iterations before which the rate is not looked at: the first ones may spend
+        themselves on a few large eigenvalues.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class DualCG(Solver):
 
     limit: float = math.inf
     then: Any = None
+    early: float = EARLY
 
     name = "dual-cg"
     theory = Theory(
@@ -94,7 +98,7 @@ class DualCG(Solver):
             yield step
 
     def _too_slow(self, it, gap, first):
-        if it.iteration < EARLY or gap == 0:
+        if it.iteration < self.early or gap == 0:
             return False
         decades = max(math.log10(first / gap), TINY)
         return it.iteration * DECADES > self.limit * decades
