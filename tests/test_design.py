@@ -385,7 +385,10 @@ def test_small_csr_data_of_few_zeros_become_dense_rows(monkeypatch, rng):
 
 @DTYPES
 @pytest.mark.parametrize("storage", SPARSE)
-def test_empty_columns_are_left_out_where_they_are_many(storage, dtype, rng):
+def test_empty_columns_are_left_out_where_they_are_many(
+    storage, dtype, rng, monkeypatch
+):
+    monkeypatch.setattr("promise_learn.design.storage.CHUNK", 100)
     X = np.zeros((30, 400), dtype)
     used = np.sort(rng.choice(400, 25, replace=False))
     X[:, used] = half_empty(30, 25, dtype=dtype)
