@@ -100,7 +100,7 @@ def trace(method, options):
     X, y = data(options.problem, options.rows)
     before, estimator = reset_peak(), model(options.problem, options)
     start = time.perf_counter()
-    rows = estimator._rows(X, 1, True)
+    rows = estimator._rows(X, 1, True, np.ones(len(y)))
     weights = np.ones(options.rows)
     f, _ = _objective(Task(rows, y, SquaredError(), weights, estimator.alpha), True)
     point = f.expand(f.zeros())
@@ -135,7 +135,7 @@ def fit(options):
     }
     if options.direct:
         estimator.memory = math.inf
-        rows = estimator._rows(X, 1, True)
+        rows = estimator._rows(X, 1, True, np.ones(len(y)))
         task = Task(rows, y, SquaredError(), np.ones(options.rows), estimator.alpha)
         exact, _ = _objective(task, True)
         solution = minimize(exact, Direct(memory_limit=math.inf), tol=1e-13)
