@@ -179,6 +179,8 @@ def test_what_it_refuses():
     f = objective("csr")
     with pytest.raises(ValueError, match=r"limit=0: use a positive number"):
         minimize(f, DualCG(limit=0))
+    with pytest.raises(ValueError, match=r"early=-1: use a positive number"):
+        minimize(f, DualCG(early=-1))
     with pytest.raises(ValueError, match=r"then='pcg': use a solver object"):
         minimize(f, DualCG(then="pcg"))
     with pytest.raises(ValueError, match=r"61 x 61 matrix.*memory_limit"):

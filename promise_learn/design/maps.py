@@ -30,10 +30,7 @@ class DrawnMap:
         return namespace(self.drawn).finfo(self.dtype).bits // 8
 
     def fold(self, u, dtype):
-        """Map and coefficients of the products for features of a type, with less work.
-
-        Products are those with u.
-        """
+        """Map and coefficients whose products are those of features of a type with u."""
         return self.astype(dtype), u
 
     def buffers(self, n_rows):

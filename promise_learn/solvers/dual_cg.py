@@ -43,7 +43,7 @@ class DualCG(Solver):
     ------
     ValueError
         If the loss is not the squared error, coefficients have no common positive
-        penalty, limit is not positive, or then is no solver for the problem.
+        penalty, limit or early is not positive, or then is no solver for the problem.
 
     References
     ----------
@@ -77,8 +77,9 @@ class DualCG(Solver):
                 f"solver={self.name!r} needs one positive penalty for all coefficients "
                 "of a target: use 'direct', 'pcg' or 'auto', or raise alpha."
             )
-        if not self.limit > 0:
-            raise ValueError(f"limit={self.limit!r}: use a positive number")
+        for name in ("limit", "early"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)!r}: use a positive number")
         if not isinstance(self.then, Solver | None):
             raise ValueError(f"then={self.then!r}: use a solver object or None")
         if self.then is not None:
