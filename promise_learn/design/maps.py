@@ -30,7 +30,7 @@ class DrawnMap:
         return namespace(self.drawn).finfo(self.dtype).bits // 8
 
     def fold(self, u, dtype):
-        """Map and coefficients whose products are those of features of a type with u."""
+        """Map and coefficients with the products of u and features of a type."""
         return self.astype(dtype), u
 
     def buffers(self, n_rows):

@@ -78,8 +78,9 @@ class DualCG(Solver):
                 "of a target: use 'direct', 'pcg' or 'auto', or raise alpha."
             )
         for name in ("limit", "early"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)!r}: use a positive number")
+            value = getattr(self, name)
+            if not value > 0:
+                raise ValueError(f"{name}={value!r}: use a positive number")
         if not isinstance(self.then, Solver | None):
             raise ValueError(f"then={self.then!r}: use a solver object or None")
         if self.then is not None:
