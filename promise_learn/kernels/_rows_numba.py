@@ -15,7 +15,7 @@ import numpy as np
 from numba.extending import overload, register_jitable
 
 from ._jit import FASTMATH
-from .blocks import row_add, row_inner
+from .blocks import rows_add, rows_inner
 from .rows import (
     HUBER,
     LOGISTIC,
@@ -82,8 +82,7 @@ def _dot_csr(X, rows, w):
     u = w / X.scale
     centre = _inner(X.shift, u)
     eta = np.empty(rows.shape[0], w.dtype)
-    for i in range(rows.shape[0]):
-        eta[i] = row_inner(X, rows[i], u) - centre
+    rows_inner(X, rows, u, -centre, eta)
     return eta
 
 
@@ -158,9 +157,9 @@ def _adjoint_columns(X, rows, r):
 def _adjoint_csr(X, rows, r):
     out = np.zeros(X.shift.shape[0], r.dtype)
     total = r.dtype.type(0)
+    rows_add(X, rows, r, out)
     for i in range(rows.shape[0]):
         total += r[i]
-        row_add(X, rows[i], r[i], out)
     for j in range(out.shape[0]):
         out[j] = (out[j] - X.shift[j] * total) / X.scale[j]
     return out
@@ -303,10 +302,11 @@ def _subtract_block(M, lo, hi, g, out):
 def _apply_csr(P, g):
     out, Y = P.t * g, P.Y
     along = np.empty(P.M.shape[0], g.dtype)
+    weights = np.empty_like(along)
+    rows_inner(Y, range(along.shape[0]), g, 0.0, along)
     for k in range(along.shape[0]):
-        along[k] = row_inner(Y, k, g)
-    for k in range(along.shape[0]):
-        row_add(Y, k, -_inner(P.M[k], along), out)
+        weights[k] = -_inner(P.M[k], along)
+    rows_add(Y, range(along.shape[0]), weights, out)
     return out
 
 

@@ -82,6 +82,8 @@ def serial_blas():
 def partition(boundaries, work, width):
     """Row ranges of about equal work; few when a private accumulator would be costly.
 
+    Their number is a power of two: three parts in two threads take as long as four.
+
     Parameters
     ----------
     boundaries : callable
@@ -92,7 +94,8 @@ def partition(boundaries, work, width):
         Length of a part's private accumulator.
     """
     parts = int(min(MAX_PARTS, work // WORK_PER_PART, work // (16 * max(width, 1))))
-    return list(pairwise(boundaries(max(parts, 1)).tolist()))
+    parts = 1 << (max(parts, 1).bit_length() - 1)
+    return list(pairwise(boundaries(parts).tolist()))
 
 
 def run(task, ranges, blas=False):

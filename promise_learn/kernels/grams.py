@@ -132,8 +132,10 @@ def mirror(G):
 @jit
 def _first_from(indices, start, end, least):
     """Position of the first one of sorted indices start:end that is not below least."""
-    if least == 0:
+    if least == 0 or start == end:
         return start
+    if indices[end - np.uint64(1)] < least:
+        return end
     while start < end:
         middle = (start + end) >> np.uint64(1)
         if indices[middle] < least:
@@ -147,17 +149,32 @@ def _first_from(indices, start, end, least):
 def sparse_gram(X, lo, hi, first, last, d, G):
     """Rows first:last of the upper triangle of G += X' diag(d) X, over CSR rows lo:hi.
 
-    Columns of X are sorted in every row.
+    Columns of X are sorted in every row. Two rows of G at a time read the rest of a row
+    of X once.
     """
+    one, two = np.uint64(1), np.uint64(2)
     for i in range(lo, hi):
         start, end = np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])
-        for k in range(_first_from(X.indices, start, end, first), end):
-            row = X.indices[k]
-            if row >= last:
-                break
-            scale = d[i] * X.values[k]
-            for m in range(k, end):
-                G[row, X.indices[m]] += scale * X.values[m]
+        k = _first_from(X.indices, start, end, first)
+        stop = _first_from(X.indices, k, end, last)
+        while k + one < stop:
+            a, b = X.indices[k], X.indices[k + one]
+            x, y = X.values[k], X.values[k + one]
+            u, v, m = d[i] * x, d[i] * y, k + two
+            G[a, a] += u * x
+            G[a, b] += u * y
+            G[b, b] += v * y
+            while m < end:
+                j, z = X.indices[m], X.values[m]
+                G[a, j] += u * z
+                G[b, j] += v * z
+                m += one
+            k += two
+        if k < stop:
+            a, u = X.indices[k], d[i] * X.values[k]
+            while k < end:
+                G[a, X.indices[k]] += u * X.values[k]
+                k += one
     return 0.0
 
 
