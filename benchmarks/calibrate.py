@@ -15,6 +15,7 @@ import time
 import numpy as np
 from environment import machine
 from problems import random_csr
+from scipy import sparse
 
 from promise_learn import Ridge
 from promise_learn.design import Design, FeatureRows, draw_map, rates
@@ -66,9 +67,12 @@ def measure(scale, repeats):
     yield "NARROW_GRAM", narrow.shape[0] * 50**2 / gram(narrow)
     short = Design(random_csr(int(500_000 * scale), 200, 15, rng), intercept=True)
     yield "SPARSE_PASS", curved(short) / short.rows.nnz
-    yield "SPARSE_GRAM", gram(short) / pairs(short)
+    full = Design(sparse.csr_matrix(rng.random((int(20_000 * scale), 200))))
+    near = gram(full) / pairs(full)
+    yield "SPARSE_GRAM", near
     long = Design(random_csr(int(500_000 * scale), 2000, 15, rng), intercept=True)
-    yield "SPARSE_GRAM_LARGE", gram(long) / pairs(long)
+    far = gram(long) / pairs(long) - near
+    yield "SPARSE_SCATTER", far * (1 + rates.SCATTERED * 15 / 2000)
     K = np.cov(rng.standard_normal((int(3000 * scale), 6000)).astype(np.float32))
     yield "FACTOR", len(K) ** 3 / 3 / seconds(lambda: factor(K), repeats)
     few, many = (features(int(50_000 * scale), d, rng) for d in (2, 256))
@@ -110,9 +114,9 @@ def measure_device(scale, repeats):
     yield "DEVICE_GRAM", 1000 / product
     yield "DEVICE_ENTRY", entry - product
     X = on_device(random_csr(int(1_000_000 * scale), 1000, 30, rng))
-    sparse = Design(X, intercept=True)
-    yield "DEVICE_SPARSE_PASS", curved(sparse) / sparse.rows.nnz
-    yield "DEVICE_EXPANDED", gram(sparse) / np.prod(X.shape) - product
+    thin = Design(X, intercept=True)
+    yield "DEVICE_SPARSE_PASS", curved(thin) / thin.rows.nnz
+    yield "DEVICE_EXPANDED", gram(thin) / np.prod(X.shape) - product
     K = cupy.eye(6000, dtype=cupy.float32)
     yield "DEVICE_FACTOR", len(K) ** 3 / 3 / timed(lambda: factor(K))
     X = on_device(rng.standard_normal((2000, 1000)))

@@ -238,7 +238,7 @@ def test_documented_rates_are_those_of_the_cost_model():
 @pytest.mark.parametrize(
     ("script", "arguments", "expected"),
     [
-        ("calibrate", ["--scale", "0.002", "--repeats", "1"], "SPARSE_GRAM_LARGE"),
+        ("calibrate", ["--scale", "0.002", "--repeats", "1"], "SPARSE_SCATTER"),
         ("epoch", ["--scale", "0.005", "--repeats", "1"], "CSR"),
         ("regret", ["--suite", "smoke", "--rounds", "1"], "diabetes"),
         ("untuned", ["--suite", "smoke"], "solved"),

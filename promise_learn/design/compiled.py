@@ -316,7 +316,8 @@ class SparseRows(CompiledRows):
         """Time of `row_gram` in passes over X, by the measured `rates`."""
         counts = np.bincount(self.X.indices, minlength=1).astype(float)
         pairs = 0.5 * (counts @ counts) / max(self.nnz, 1)
-        return pairs * rates.SPARSE_GRAM_LARGE / rates.SPARSE_PASS
+        density = self.nnz / max(math.prod(self.shape), 1)
+        return pairs * rates.pair_seconds(self.shape[0], density) / rates.SPARSE_PASS
 
     def row_gram(self, shift):
         """Z Z' for Z = X - 1 shift', by the nonzeros of the columns."""

@@ -45,6 +45,8 @@ def wide_gram(n, dim, dtype, fill, room=math.inf, order="C"):
     parts = min(PRIVATE_BYTES // (row * dim), room // private, n // LEAST_ROWS)
     parts = min(parts, GRAM_PARTS, n * dim**2 // LEAST_WORK)
     parts = 2 * int(parts // 2)  # as many for each of two threads
+    if n >= dim and n * dim**2 < 2 * LEAST_WORK:
+        parts = 1  # threads of BLAS may wait longer than this takes
     if not parts:
         return _shared_gram(n, dim, dtype, fill, rows, order)
     edges = evenly(0, n, parts).tolist()

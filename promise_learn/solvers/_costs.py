@@ -14,6 +14,7 @@ PIVOTED = 2e10  # n^3 a second of the pivoted factor of the row space
 WORD = 1e-8  # seconds an unknown, of the vectors of an iteration
 CLEARED = 3e-9  # seconds a coefficient, of A'x in a product of the dual
 MOVED = 1e-8  # seconds an entry of the products of rows, beside their sums
+ALONE = 2_000_000  # entries of a CSR X whose products run in one thread
 HESSIANS = 3  # that a fit of another loss than the squared error takes
 MANY = 50  # products that factors may cost before CG is tried without
 PATIENCE = 0.5  # share of their time that CG may take without
@@ -49,18 +50,19 @@ def products_of_factors(f, dual=False):
     On the dual they take vectors of n, not dim, and no preconditioner.
     """
     rows, n, dim = f.design.rows, f.n_rows, f.dim
-    if n < dim:
-        gram = rows.row_gram_cost * rows.pass_seconds
-        rate = 1.5 * rows.factor_rate if f.quadratic else PIVOTED  # in double precision
-        factor = gram + n**3 / rate + MOVED * n**2
-    else:
-        factor = (rows.gram_cost + 2 * factor_cost(f)) * rows.pass_seconds
-    columns = 1 if f.coupled else f.n_columns  # each class has a factor of its own
-    product = rows.pass_seconds + (WORD * n + CLEARED * dim if dual else WORD * dim)
-    if rows.sparse and not dual:
-        product += rows.pass_seconds  # heavy rows
     factors = 1 if f.quadratic else HESSIANS
-    return factors * factor / (product * columns + rows.call_seconds)
+    if n < dim:  # the products of rows serve all factors
+        rate = 1.5 * rows.factor_rate if f.quadratic else PIVOTED  # in double precision
+        gram = rows.row_gram_cost * rows.pass_seconds + MOVED * n**2
+        seconds = gram + factors * n**3 / rate
+    else:
+        seconds = factors * (rows.gram_cost + 2 * factor_cost(f)) * rows.pass_seconds
+    columns = 1 if f.coupled else f.n_columns  # each class has a factor of its own
+    passing = rows.pass_seconds
+    if rows.sparse:
+        passing *= (2 if rows.nnz < ALONE else 1) * (1 if dual else 2)  # heavy rows
+    product = passing + (WORD * n + CLEARED * dim if dual else WORD * dim)
+    return seconds / (product * columns + rows.call_seconds)
 
 
 def sample_size(f, slowness=1.0, impatient=False):

@@ -15,6 +15,7 @@ from ._costs import (
 from ._dual import Dual
 from .direct import Direct
 from .dual_cg import EARLY, DualCG
+from .growing import grows
 from .newton_cg import NewtonCG
 from .newton_cholesky import NewtonCholesky
 from .pcg import PCG
@@ -25,6 +26,8 @@ DOUBLE = 2  # a factor in double precision has twice the bytes, and copies
 CHEAP = 8.0
 CAUTION = 0.6  # rows of high leverage make a sample worse than its estimate
 CERTAIN = 0.8  # all rows are what they are; but a factor in double precision is exact
+GROWN = 1.25  # Hessians of all rows that a fit takes after those of samples
+NEWTON = 2.0  # times the cost of one system that Newton-CG takes (1.4 to 3.4 measured)
 PRODUCTS = 100
 SKETCHED = 200  # products that take as long as the sketch of a dense X, or longer
 BARE = 40  # iterations of the dual of a square X: as many as others take in all
@@ -93,9 +96,11 @@ def _choose(f):
         return dense
     hessian += 2 * factor_cost(f)
     size, sampled = sample_size(f)
-    caution = CERTAIN if size == f.n_rows else CAUTION
-    count = 1 if f.quadratic else HESSIANS
-    return iterative if sampled < caution * count * hessian else dense
+    if f.quadratic:
+        share = CERTAIN if size == f.n_rows else CAUTION
+    else:
+        share = (GROWN if grows(f) else HESSIANS) / NEWTON
+    return iterative if sampled < share * hessian else dense
 
 
 def _row_space_pays(f):

@@ -67,18 +67,30 @@ def _start(f, w, found, value):
 
 def growing_samples(f, w, rng):
     """Yield objectives of samples and the accuracy worth reaching, largest last."""
-    unknowns = f.dim * f.n_columns
-    size = max(ROWS_PER_UNKNOWN * unknowns, LEAST_ROWS)
     if f.quadratic or bool(f.xp.any(w != 0)):
         return
-    rows = f.design.rows
-    most = f.n_rows // (8 if rows.stored and rows.nbytes > LARGE else 3)
-    if not rows.stored:
-        most = min(most, rows.storable)
-        size = max(LEAST_ROWS, min(size, most))
+    unknowns = f.dim * f.n_columns
+    size, most = _sizes(f)
     while size <= most:
         chosen = f.sample(size, rng)
         labels = np.unique(as_numpy(take(f.y, chosen)))
         if len(labels) >= (f.n_columns if f.coupled else 2):
             yield f.subset(chosen), min(0.1 * unknowns / size, WORTH)
         size *= GROWTH
+
+
+def grows(f):
+    """Whether a fit of another loss than the squared error from zero takes samples."""
+    size, most = _sizes(f)
+    return size <= most
+
+
+def _sizes(f):
+    """Rows of the first sample, and the most that one may have."""
+    size = max(ROWS_PER_UNKNOWN * f.dim * f.n_columns, LEAST_ROWS)
+    rows = f.design.rows
+    most = f.n_rows // (8 if rows.stored and rows.nbytes > LARGE else 3)
+    if rows.stored:
+        return size, most
+    most = min(most, rows.storable)
+    return max(LEAST_ROWS, min(size, most)), most
