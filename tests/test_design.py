@@ -327,7 +327,7 @@ def test_gram_of_wide_sparse_rows_goes_by_bands(case, index, dtype, rng, monkeyp
     monkeypatch.setattr(_threads, "cores", lambda: 2)
     monkeypatch.setattr(compiled, "BAND_ROWS", 20)
     n, p, bands = 300, 200, []
-    kept = np.full(p, 0.1)
+    kept = np.full(p, 0.15)
     if case == "uneven":
         kept = np.minimum(1, 4 / (1 + np.arange(p)))
     X = rng.standard_normal((n, p)) * (rng.random((n, p)) < kept)

@@ -56,7 +56,7 @@ def pair_seconds(order, density):
 
     Neighbours in dense rows share what is read of the matrix; in sparse ones each pair
     waits for the cache, and longer where a matrix is larger than that. Fitted to random
-    and real X of 100 to 5,000 columns, densities of 0.003 to 1 (within a factor of two).
+    and real X of 100 to 5,000 columns, densities of 0.003 to 1 (to a factor of two).
 
     Parameters
     ----------
