@@ -46,7 +46,8 @@ class Dual:
         """Part across the roots of the weights, where there is an intercept."""
         if not self._f.design.intercept:
             return t
-        return t - column(self._root, t) * (self._root @ t / self._total)
+        u = column(self._root, t)
+        return t - u * (self._f.xp.sum(u * t, axis=0) / self._total)
 
     def _rooted(self, t):
         return self._centred(column(self._root, t) * t)
