@@ -60,6 +60,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(features, "LARGEST_BLOCK", 16)
     monkeypatch.setattr(wide_gram, "LEAST_ROWS", 32)
     monkeypatch.setattr(wide_gram, "GRAM_BLOCK_BYTES", 1)
+    monkeypatch.setattr(wide_gram, "LEAST_WORK", 1)
 
 
 def drawn(X, kind=("rbf", "gaussian"), m=M, dtype=None):
@@ -331,6 +332,19 @@ def test_wide_gram(n, room, dtype, small_blocks, monkeypatch):
     atol = 20 * np.finfo(dtype).eps * np.abs(expected).max()
     assert_allclose(np.tril(G), expected, 0, atol)
     assert_array_equal(asked, 1)
+
+
+def test_a_small_gram_matrix_waits_for_no_threads_of_blas(monkeypatch):
+    monkeypatch.delattr(wide_gram, "_shared_gram")
+    Z = RNG.standard_normal((7000, 50))
+
+    def fill(lo, hi, out):
+        out[:] = Z[lo:hi]
+
+    G = wide_gram.wide_gram(7000, 50, np.dtype(float), fill)
+    assert_allclose(np.tril(G), np.tril(Z.T @ Z), 1e-12, 1e-9)
+    with pytest.raises(NameError, match="_shared_gram"):
+        wide_gram.wide_gram(7000, 80, np.dtype(float), fill, room=1)
 
 
 # ------------------------------------------------------------------ array namespaces

@@ -26,7 +26,7 @@ from promise_learn.solvers import (
 )
 from promise_learn.solvers._handoff import generated
 from promise_learn.solvers.base import Step
-from promise_learn.solvers.growing import from_samples, growing_samples
+from promise_learn.solvers.growing import from_samples, growing_samples, grows
 from promise_learn.solvers.newton import HessianFactor, distinct
 from promise_learn.solvers.sketch import starts_bare
 from promise_learn.testing import solver_case
@@ -181,6 +181,13 @@ def test_growing_samples_grow_and_keep_the_total_penalty():
         assert_allclose(g.penalty * g.n_rows, f.penalty * f.n_rows)
         assert 0 < accuracy < 1
         assert set(np.unique(g.y)) == {-1.0, 1.0}
+
+
+@pytest.mark.parametrize("n", [1000, 2900, 3100, 40_000])
+def test_a_fit_grows_where_there_is_a_sample(n):
+    f, _ = sorted_rows(n)
+    samples = growing_samples(f, f.zeros(), np.random.default_rng(0))
+    assert grows(f) == (next(samples, None) is not None)
 
 
 def test_growing_samples_pass_over_what_lacks_a_class_or_weight():

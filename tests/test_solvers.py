@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.base import clone
 
-from promise_learn.design import Design
-from promise_learn.losses import SquaredError
+from promise_learn.design import Design, rates
+from promise_learn.losses import Logistic, SquaredError
 from promise_learn.objective import Objective
 from promise_learn.preconditioners import PRECONDITIONERS
 from promise_learn.solvers import (
@@ -223,6 +223,25 @@ def test_sparse_x_is_factored_where_that_is_cheap_and_else_after_some_products()
         solver = choose(text(*shape)).then
         assert isinstance(solver, PCG)
         assert 30 < solver.patience < 2000
+
+
+def test_products_of_rows_serve_all_factors_of_a_fit():
+    """Few long rows of a sparse X: one product of rows, then factors of order n."""
+    rng = np.random.default_rng(0)
+    X = sparse.random(400, 8000, 0.1, "csr", random_state=rng)
+    y = np.where(rng.random(400) < 0.5, -1.0, 1.0)
+    rest = (np.full(400, 1 / 400), np.full(8000, 1 / 400), (8000,))
+    f = Objective(Design(X), y, Logistic(), *rest)
+    assert not factor_is_dear(f)
+    assert isinstance(choose(f), NewtonCholesky)
+
+
+def test_sparse_products_of_rows_cost_the_more_the_sparser_they_are():
+    seconds = [rates.pair_seconds(500, density) for density in (1.0, 0.1, 0.01, 0.001)]
+    assert seconds == sorted(seconds)
+    assert seconds[0] < 1.5 * rates.SPARSE_GRAM
+    assert rates.pair_seconds(2000, 0.001) < rates.pair_seconds(5000, 0.001)
+    assert rates.pair_seconds(7000, 0.0) == rates.pair_seconds(10**6, 0.0)
 
 
 def test_no_factor_is_dear_that_has_no_room():
