@@ -47,6 +47,7 @@ class Dual:
         if not self._f.design.intercept:
             return t
         u = column(self._root, t)
+        # not BLAS: for long vectors it starts threads, which then keep ours from a core
         return t - u * (self._f.xp.sum(u * t, axis=0) / self._total)
 
     def _rooted(self, t):
