@@ -20,7 +20,7 @@ FEW = 4  # columns, up to which trsv takes less time than potrs, whose time is c
 @cache
 def compat():
     """array_api_compat; importing it takes a quarter of the package's own import."""
-    import array_api_compat.numpy
+    import array_api_compat
 
     return array_api_compat
 
@@ -33,14 +33,14 @@ def is_sparse(X):
 def namespace(X):
     """Array namespace of X: that of its values when X is sparse."""
     values = X.data if is_sparse(X) else X
-    if type(values) is np.ndarray:  # asked tens of times in a fit of a millisecond
-        return compat().numpy
+    if isinstance(values, np.ndarray):  # NumPy 2 follows the standard without wrappers
+        return np
     return compat().array_namespace(values)
 
 
 def device(X):
     """Device that holds X."""
-    return compat().device(X.data if is_sparse(X) else X)
+    return "cpu" if is_numpy(X) else compat().device(X.data if is_sparse(X) else X)
 
 
 def current(X):
@@ -55,12 +55,13 @@ def is_numpy(X):
 
 def is_cupy(X):
     """Whether X lives on a GPU as CuPy or CuPyX data."""
-    return compat().is_cupy_array(X.data if is_sparse(X) else X)
+    return not is_numpy(X) and compat().is_cupy_array(X.data if is_sparse(X) else X)
 
 
 def as_numpy(x):
     """Array or numbers as a NumPy array on the host (no copy when it is one)."""
-    if isinstance(x, np.ndarray) or not compat().is_array_api_obj(x):
+    known = isinstance(x, np.ndarray | np.generic | float | int)
+    if known or not compat().is_array_api_obj(x):
         return np.asarray(x)
     if is_cupy(x):
         return x.get()

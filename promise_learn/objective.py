@@ -108,6 +108,8 @@ class Objective:
             value, eta, curvature, g = self.design.expand(*data)
         ridge = self.ridge(w)
         value += 0.5 * inner(ridge, w)
+        if "null_value" not in vars(self) and not bool(self.xp.any(w)):
+            self.null_value = value
         return Expansion(self, w, value, g + ridge, eta, curvature, squares)
 
     def value(self, w):

@@ -42,7 +42,8 @@ def wide_gram(n, dim, dtype, fill, room=math.inf, order="C"):
     rows = min(max(LEAST_ROWS, rows), max(FEWEST_ROWS, BLOCK_SHARE * room / row))
     rows = int(min(n, rows))
     private = 2 * row * dim + row * rows  # a sum, a product and a block
-    parts = min(PRIVATE_BYTES // (row * dim), room // private, n // LEAST_ROWS)
+    least = min(dim, LEAST_ROWS)  # rows that outweigh a sum of their own
+    parts = min(PRIVATE_BYTES // (row * dim), room // private, n // least)
     parts = min(parts, GRAM_PARTS, n * dim**2 // LEAST_WORK)
     parts = 2 * int(parts // 2)  # as many for each of two threads
     if n >= dim and n * dim**2 < 2 * LEAST_WORK:

@@ -149,9 +149,13 @@ class _Run:
         self.start = time.perf_counter()
         self.rows, self.extra_passes = [], 0.0
         self.best, self.best_value = None, math.inf
-        self.floor = ROUNDING * abs(f.null_value)
         self.retry_below, self.retry_after = math.inf, 0
         self.reliable, self.last = False, None
+
+    @property
+    def floor(self):
+        """Gap that is as good as none; by F(0), which the first step knows."""
+        return ROUNDING * abs(self.f.null_value)
 
     def accept(self, step, margin=MARGIN):
         """Value and gap of the step where it brings none; whether finite, converged."""
