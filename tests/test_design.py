@@ -1,6 +1,7 @@
 """Designs of every storage, centred and scaled, behave as the matrix they mean."""
 
 import tracemalloc
+from itertools import product
 
 import array_api_strict
 import numpy as np
@@ -220,6 +221,27 @@ def test_wide_gram_is_summed_over_blocks_of_rows(storage, room, monkeypatch):
     unit = np.sqrt(np.diagonal(expected))
     scaled = expected / np.outer(unit, unit)
     assert_allclose(design.gram(d, unit), scaled, 0, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("storage", "level"),
+    [*product("CF", [0.0, 1.0, 1e6]), ("csr_array", 0.0)],
+    ids="{}".format,
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("shape", [(40, 900), (150, 2600)], ids=str)
+def test_row_gram_keeps_the_digits_of_columns_far_from_zero(
+    shape, storage, dtype, level
+):
+    """At the last level the products of X itself lose twelve."""
+    X = (half_empty(*shape) + level).astype(dtype)
+    shift = X.astype(float).mean(axis=0)
+    Z = X.astype(float) - shift
+    expected = Z @ Z.T
+    K = Design(store(X, storage), shift, intercept=True).row_gram()
+    assert K.dtype == float
+    assert_allclose(K, expected, 0, 1e-13 * np.abs(expected).max())
+    assert_array_equal(K, K.T)
 
 
 @pytest.mark.parametrize("p", [1, 63, 64, 127, 140])

@@ -225,7 +225,7 @@ class Rows:
     def _centred_row_gram(self, K, shift):
         """Z Z' from X X', for sparse X."""
         cross = self.dot(shift)
-        return K - cross[:, None] - cross[None, :] + shift @ shift
+        return K - (cross[:, None] + cross[None, :]) + shift @ shift
 
     def means(self, s):
         """Weighted column means X' s / sum(s)."""
