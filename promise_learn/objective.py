@@ -109,7 +109,7 @@ class Objective:
         ridge = self.ridge(w)
         value += 0.5 * inner(ridge, w)
         if "null_value" not in vars(self) and not bool(self.xp.any(w)):
-            self.null_value = value
+            self.null_value = value  # most fits start there
         return Expansion(self, w, value, g + ridge, eta, curvature, squares)
 
     def value(self, w):

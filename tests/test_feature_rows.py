@@ -334,14 +334,16 @@ def test_wide_gram(n, room, dtype, small_blocks, monkeypatch):
     assert_array_equal(asked, 1)
 
 
-def test_a_small_gram_matrix_waits_for_no_threads_of_blas(monkeypatch):
+@pytest.mark.parametrize("shape", [(7000, 50), (1000, 180)], ids=str)
+def test_a_small_gram_matrix_waits_for_no_threads_of_blas(shape, monkeypatch):
+    """Of few columns, or of few rows: a sample of those of a fit."""
     monkeypatch.delattr(wide_gram, "_shared_gram")
-    Z = RNG.standard_normal((7000, 50))
+    Z = RNG.standard_normal(shape)
 
     def fill(lo, hi, out):
         out[:] = Z[lo:hi]
 
-    G = wide_gram.wide_gram(7000, 50, np.dtype(float), fill)
+    G = wide_gram.wide_gram(*shape, np.dtype(float), fill)
     assert_allclose(np.tril(G), np.tril(Z.T @ Z), 1e-12, 1e-9)
     with pytest.raises(NameError, match="_shared_gram"):
         wide_gram.wide_gram(7000, 80, np.dtype(float), fill, room=1)

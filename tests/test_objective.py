@@ -64,6 +64,10 @@ def test_value_and_derivatives_equal_dense_numpy(loss, storage, intercept, weigh
     assert value == pytest.approx(reference.value(w), rel=1e-13)
     assert f.value(w) == pytest.approx(value, rel=1e-14)
     assert f.null_value == pytest.approx(reference.value(0 * w), rel=1e-13)
+    again = build(loss, storage, intercept=intercept, weights=weights)[0]
+    again.expand(w)  # not at zero, where F(0) would come from the expansion
+    assert again.expand(0 * w).value == again.null_value
+    assert again.null_value == pytest.approx(f.null_value, rel=1e-13)
     scale = np.abs(reference.gradient(w)).max()
     assert_allclose(gradient, reference.gradient(w), 0, 1e-12 * scale)
     H = reference.hessian(w)
