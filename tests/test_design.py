@@ -22,6 +22,7 @@ from promise_learn.design import (
 )
 from promise_learn.design.rows import Rows
 from promise_learn.kernels import _threads
+from promise_learn.kernels.blocks import LONG
 from promise_learn.losses import Logistic, Multinomial, SquaredError
 from promise_learn.testing import check_design, design_matrix
 
@@ -76,6 +77,18 @@ def test_contract(storage, dtype, options, tmp_path):
 def test_contract_on_thin_shapes(storage, shape):
     X = store(half_empty(*shape), storage)
     check_design(Design(X, intercept=True), design_matrix(X, intercept=True))
+
+
+@DTYPES
+@pytest.mark.parametrize("n", [1, 4, 11])
+def test_margins_of_long_rows(n, dtype, rng):
+    """Four rows at a time, and the last ones alone."""
+    X, w = half_empty(n, LONG, dtype=dtype), rng.standard_normal(LONG)
+    design, Z = Design(X, intercept=True), X.astype(float)
+    d = rng.random(n)
+    assert_allclose(design.dot(np.append(w, 0.5)), Z @ w + 0.5, 1e-12, 1e-11)
+    curved = design.curved(d, np.append(w, 0.0))
+    assert_allclose(curved[:-1], Z.T @ (d * (Z @ w)), 1e-12, 1e-10)
 
 
 @OPTIONS

@@ -25,8 +25,9 @@ from promise_learn.solvers import (
     minimize,
     resolve_solver,
 )
-from promise_learn.solvers._costs import factor_is_dear
+from promise_learn.solvers._costs import bare_iterations, factor_is_dear, spread
 from promise_learn.solvers.auto import choose
+from promise_learn.solvers.sketch import curvature_inverse, smallest_at_least
 from promise_learn.testing import (
     SOLVER_CASES,
     DenseProblem,
@@ -250,10 +251,10 @@ def test_no_factor_is_dear_that_has_no_room():
 
 
 def test_dense_x_of_few_rows_is_factored_and_else_after_some_products():
-    X = np.empty((5000, 8000), np.float32)  # its values are not looked at
+    X = np.ones((5000, 8000), np.float32)
     for shape, kind in (((300, 8000), Direct), ((5000, 8000), PCG)):
         assert isinstance(choose(nothing(X, *shape)), kind)
-    X = np.empty((1500, 2000))  # a factor in single precision is cheaper
+    X = np.ones((1500, 2000))  # a factor in single precision is cheaper
     assert isinstance(choose(nothing(X, 1500, 2000)), PCG)
 
 
@@ -261,3 +262,110 @@ def nothing(X, n, p):
     """Ridge objective of a part of X and zeros."""
     part = (Design(X[:n, :p]), np.zeros(n), SquaredError(), np.full(n, 1 / n))
     return Objective(*part, np.ones(p), (p,))
+
+
+# ------------------------------------------------------------------ flat spectra
+
+
+def independent(n, p, kind="alike"):
+    """X of independent columns, ones with a common factor, or neighbours that agree."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p))
+    if kind == "factor":
+        X += 3 * rng.standard_normal((n, 1))
+    if kind == "neighbours":
+        for j in range(1, p):
+            X[:, j] = 0.9 * X[:, j - 1] + 0.19**0.5 * X[:, j]
+    return X
+
+
+def fitted(X, loss=SquaredError, alpha=1.0, intercept=False, weights=None):
+    """Objective of random targets with the total penalty alpha / 2 |w|^2."""
+    (n, p), rng = X.shape, np.random.default_rng(1)
+    y = X @ rng.standard_normal(p) / p**0.5 + rng.standard_normal(n)
+    y = y if loss is SquaredError else np.where(y > 0, 1.0, -1.0)
+    weights = np.full(n, 1 / n) if weights is None else weights
+    dim = p + int(intercept)
+    penalty = np.zeros(dim)
+    penalty[:p] = alpha / n
+    design = Design(X, intercept=intercept)
+    return Objective(design, y, loss(), weights, penalty, (dim,))
+
+
+@pytest.mark.parametrize("shape", [(2000, 400), (300, 3000)], ids=["tall", "wide"])
+@pytest.mark.parametrize("kind", ["alike", "factor", "neighbours"])
+def test_spread_of_eigenvalues_is_seen_in_a_few_rows(shape, kind):
+    X = independent(*shape, kind)
+    values = np.linalg.eigvalsh(X.T @ X / len(X))[-min(shape) :]
+    v, mean = spread(fitted(X))
+    assert_allclose(mean, values.mean(), 0.4)  # a common factor varies by row
+    for found, bulk in zip(v[:2], (values, values[:-1]), strict=True):
+        exact = np.mean(bulk**2) / np.mean(bulk) ** 2
+        if kind == "alike" or exact < 2:
+            # 500 pairs of rows know the mean square to some 6 %
+            assert_allclose(1 + found, exact, 0.2)
+        else:
+            assert found > 1
+
+
+def test_spread_of_nothing_is_infinite():
+    f = fitted(np.zeros((100, 40)))
+    assert np.all(spread(f)[0] == np.inf)
+    rank_one = spread(fitted(np.ones((100, 40))))[0]
+    assert rank_one[0] > 1
+    assert np.all(rank_one[1:] == np.inf)
+    assert bare_iterations(f) == np.inf
+    assert bare_iterations(fitted(independent(2000, 100), alpha=0.0)) == np.inf
+
+
+def test_ridge_on_independent_columns_needs_no_factor():
+    for shape in ((5000, 500), (10_000, 1000), (1000, 3000)):
+        f = fitted(independent(*shape))
+        solver = choose(f)
+        assert isinstance(solver, PCG)
+        assert solver.preconditioner is None
+        result = minimize(f, solver, tol=1e-6)
+        assert result.n_iter < solver.patience  # no factor was made
+        least = minimize(f, Direct(), tol=1e-12)
+        known = result.history["objective"][-1] / least.history["objective"][-1] - 1
+        assert known <= result.gap <= 1e-6
+    for other in (independent(5000, 500, "neighbours"), independent(5000, 30)):
+        assert getattr(choose(fitted(other)), "preconditioner", "auto") == "auto"
+
+
+def test_logistic_regression_on_independent_columns_needs_no_factor():
+    f = fitted(independent(1200, 1200), Logistic)
+    solver = choose(f)
+    assert isinstance(solver, NewtonCG)
+    assert solver.preconditioner is None
+    least = minimize(f, NewtonCholesky(), tol=1e-12).history["objective"][-1]
+    assert minimize(f, solver, tol=1e-8).history["objective"][-1] <= least * (1 + 1e-8)
+
+
+def test_directions_that_a_few_rows_do_not_show_are_not_missed():
+    """Twins of some columns: noise along their differences is all that is left."""
+    X = independent(4000, 600)
+    X[:, :20] = X[:, 20:40] + 0.003 * independent(4000, 20)
+    f = fitted(X)
+    solver = choose(f)
+    assert solver.preconditioner is None  # nothing tells
+    result = minimize(f, solver, tol=1e-6)
+    w = np.linalg.solve(X.T @ X / 4000 + np.diag(f.penalty), X.T @ f.y / 4000)
+    assert f.value(result.w) <= f.value(w) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("preconditioner", [None, "diagonal"])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_bound_of_the_smallest_eigenvalue(preconditioner, intercept):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 80)) * 10 ** rng.uniform(-1, 1, 80) + 2.0
+    weights = rng.random(60)
+    f = fitted(X, intercept=intercept, weights=weights / weights.sum())
+    point = f.expand(f.zeros())
+    inverse, _ = curvature_inverse(preconditioner, point, rng)
+    t = np.sqrt(inverse(f.zeros() + 1))
+    smallest = np.linalg.eigvalsh(t[:, None] * point.hessian() * t)[0]
+    least = smallest_at_least(preconditioner, f, inverse)
+    assert 0.01 * smallest < least <= smallest * (1 + 1e-9)
+    assert smallest_at_least("nystrom", f, inverse) == 0.0
+    assert smallest_at_least("auto", f, inverse) == 0.0

@@ -14,6 +14,7 @@ from .._arrays import csr_parts
 
 BLOCK = 256
 CACHED = 16384  # entries of a block of dense rows, to be read twice
+LONG = 2500  # columns of which u leaves the first cache between two rows
 
 Sparse = namedtuple("Sparse", "indptr indices values")
 Sparse.__doc__ = "CSR matrix by its `csr_parts`."
@@ -125,7 +126,19 @@ def _(X, lo, hi, u, offset, eta):
                 eta[i] += a[i] * u[j]
 
     def rows(X, lo, hi, u, offset, eta):
-        for i in range(lo, hi):
+        whole = lo
+        if X.shape[1] >= LONG:
+            whole = hi - (hi - lo) % 4
+        for i in range(lo, whole, 4):
+            a, b, c, d, k = 0.0, 0.0, 0.0, 0.0, i - lo
+            for j in range(X.shape[1]):
+                a += X[i, j] * u[j]
+                b += X[i + 1, j] * u[j]
+                c += X[i + 2, j] * u[j]
+                d += X[i + 3, j] * u[j]
+            eta[k], eta[k + 1] = a + offset, b + offset
+            eta[k + 2], eta[k + 3] = c + offset, d + offset
+        for i in range(whole, hi):
             total = 0.0
             for j in range(X.shape[1]):
                 total += X[i, j] * u[j]

@@ -125,6 +125,7 @@ def pcg(
     cautious=False,
     flexible=False,
     smallest=math.inf,
+    least=0.0,
     bounded=False,
 ):
     """Generate the iterates of preconditioned conjugate gradients for H x = b.
@@ -152,6 +153,9 @@ def pcg(
     smallest : float, default=inf
         Upper bound of the smallest eigenvalue of P^-1 H, where one is known: CG may see
         small ones late.
+    least : float, default=0
+        Lower bound of the eigenvalues of P^-1 H, where one is known. What it says of
+        the gap needs no caution.
     bounded : bool, default=False
         Whether r'P^-1 r / 2 itself bounds the gap of interest: nothing is estimated.
 
@@ -196,6 +200,7 @@ def pcg(
         decrease += gains[-1]
         k += 1
         gap = 0.5 * max(float(host[3].sum()), 0.0)
+        bound = gap / least if least > 0 else math.inf
         if not bounded:
             lanczos.update(host[0], host[1], host[3])
             gap = min(gap / lanczos.smallest, _extrapolated(gains))
@@ -204,7 +209,7 @@ def pcg(
         gaps.append(gap)
         if cautious and host[0].any():
             gap = _cautious(gaps, decrease)
-        yield Iterate(x, r, gap, decrease, k, lanczos.smallest)
+        yield Iterate(x, r, min(gap, bound), decrease, k, lanczos.smallest)
         if not host[0].any():
             return
         q, gamma = z + turn * q, new

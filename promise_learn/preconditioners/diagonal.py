@@ -25,6 +25,8 @@ class Diagonal(Preconditioner):
     array([0.2, 0.5])
     """
 
+    needs_rows = False
+
     def rows(self, A, rng):
         """No rows: the diagonal is all."""
         return _no_rows(A)
@@ -39,6 +41,8 @@ class Diagonal(Preconditioner):
 
 class Identity(Preconditioner):
     """No preconditioning, P = I, whatever the rows."""
+
+    needs_rows = False
 
     def rows(self, A, rng):
         """No rows."""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .._arrays import row_squares
+from .._arrays import as_numpy, row_squares, take
 
 DECADES, EXACT, LEAST_RATIO = 7, 3, 1.1
 PROMISE = 8.0
@@ -18,6 +18,11 @@ ALONE = 2_000_000  # entries of a CSR X whose products run in one thread
 HESSIANS = 3  # that a fit of another loss than the squared error takes
 MANY = 50  # products that factors may cost before CG is tried without
 PATIENCE = 0.5  # share of their time that CG may take without
+PAIRED = 32  # rows whose products show how far eigenvalues spread
+NOTHING = 1e-10  # of the mean of K_ii, that rounding may leave
+OUTLIERS = 3  # eigenvalues far above the others, that may be
+POWERS = 10  # of K, that single its largest eigenvalue out where it is far from others
+FLATTEST = 0.06  # variance of eigenvalues, below which so few rows do not tell it
 
 
 def like_text(f):
@@ -30,6 +35,69 @@ def like_text(f):
     chosen = np.arange(0, f.n_rows, max(1, f.n_rows // SOME_ROWS))
     norms = row_squares(f.design.rows.block(chosen))
     return bool(f.xp.max(norms) <= ALIKE * f.xp.mean(norms))
+
+
+def spread(f):
+    r"""Estimate the variance of the eigenvalues of H, and their mean, from a few rows.
+
+    Of the smaller of X' D X and D^1/2 X X' D^1/2, and in units of their mean. K holds
+    the products of m rows with each other, d is the smaller of n and p:
+
+    .. math:: 1 + v \approx d \left( \frac{\overline{K_{ii}^2}}{n} +
+              \overline{K_{ij}^2}_{i \neq j} \right) / \overline{K_{ii}}^2 .
+
+    Independent columns have v = p / n or n / p (Marchenko and Pastur, 1967). Then
+    without the largest eigenvalue, the two, and the three largest, of which each costs
+    CG one iteration. So few rows show their directions with an error: with u the unit
+    vectors of K that are taken out it makes
+    :math:`(\sum u_i u_j)^2 \, \overline{K_{ii}}^2` of the squares of pairs.
+
+    Returns
+    -------
+    ndarray of shape (4,)
+        v, infinite where all rows are zero.
+    float
+        Mean eigenvalue of the d.
+    """
+    n, d = f.n_rows, min(f.design.rows.shape)
+    rows = np.linspace(0, n - 1, PAIRED).astype(int)
+    root = np.sqrt(as_numpy(take(f.weights, rows)))
+    K = as_numpy(f.design.subset(rows).row_gram()) * np.outer(root, root)
+    mean, out, found = np.trace(K) / PAIRED, np.zeros_like(K), []
+    for _ in range(1 + OUTLIERS):
+        own, v = np.diagonal(K), math.inf
+        if np.mean(own) > NOTHING * mean:
+            size = np.mean(own) ** 2
+            squares = (np.mean(own**2) / n + _mean_pair(K)) / size - _mean_pair(out)
+            v = max(d * squares - 1, FLATTEST)
+        found.append(v)
+        u = np.ones(PAIRED)
+        for _ in range(POWERS):  # LAPACK would start the threads of BLAS
+            u = K @ u
+            u /= max(math.sqrt(u @ u), np.finfo(float).tiny)
+        K, out = K - (u @ K @ u) * np.outer(u, u), out + np.outer(u, u)
+    return np.array(found), n / d * mean
+
+
+def _mean_pair(K):
+    """Mean square of the entries beside the diagonal."""
+    return (np.sum(K**2) - np.sum(np.diagonal(K) ** 2)) / (K.size - len(K))
+
+
+def bare_iterations(f):
+    """CG iterations without a preconditioner; infinite where v is no less than one.
+
+    The energy of the error falls by 1 / v an iteration, and its bound by the penalty
+    (`PCG`) has to as many decades more as the mean eigenvalue is above that.
+    """
+    penalty = f.penalty[: f.design.rows.shape[1], ...]
+    least = float(f.xp.min(penalty))
+    if not least > 0:
+        return math.inf
+    v, mean = spread(f)
+    gained = DECADES * math.log(10) + math.log(1 + mean / least)
+    needed = [k - gained / math.log(each) for k, each in enumerate(v) if each < 1]
+    return min(needed, default=math.inf)
 
 
 def factor_is_dear(f):

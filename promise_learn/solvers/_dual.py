@@ -9,6 +9,7 @@ from ..linalg.spd import Factor
 from .base import Step
 from .newton import distinct
 from .row_space import alike
+from .sketch import unchanged
 
 RESTART = 1e-10
 EXACT = 1e-12  # rounding error of products, above which residuals are looked at anew
@@ -149,7 +150,7 @@ def iterations(dual, x):
     before, longest = math.inf, math.inf
     while True:
         first = None
-        for it in pcg(dual.product, dual.target, _same, x, bounded=True):
+        for it in pcg(dual.product, dual.target, unchanged, x, bounded=True):
             gap = 0.5 * inner(it.residual, it.residual)
             first = first or gap
             yield it, gap, first
@@ -158,10 +159,6 @@ def iterations(dual, x):
         if not first < STALLED * before:
             return
         x, before, longest = it.x, first, min(longest, it.iteration)
-
-
-def _same(v):
-    return v
 
 
 def lossy(f):

@@ -3,7 +3,13 @@
 import math
 
 from ._costs import factor_is_dear, patience, sample_size
-from .sketch import curvature_inverse, factors_apart, smallest_at_most, starts_bare
+from .sketch import (
+    curvature_inverse,
+    factors_apart,
+    smallest_at_most,
+    starts_bare,
+    unchanged,
+)
 
 BARE = 20  # iterations that a preconditioner of heavy rows costs and cannot save
 
@@ -52,7 +58,7 @@ class KeptInverse:
         self._bare = self.count == 0 and starts_bare(self._specification, self._f)
         self._fresh, self._better, self.count = 0, math.inf, self.count + 1
         if self._bare:
-            self.apply, self._cost, self.smallest = _same, 0.0, math.inf
+            self.apply, self._cost, self.smallest = unchanged, 0.0, math.inf
             self.patience = min(self._max_cg, BARE)
         else:
             self.apply, self._cost = curvature_inverse(
@@ -104,7 +110,3 @@ class KeptInverse:
         larger, cost = sample_size(f, self._slowness, self._left <= 0)
         if larger > rows:
             self._better = cost
-
-
-def _same(v):
-    return v

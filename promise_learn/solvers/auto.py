@@ -5,12 +5,14 @@ import math
 from ._costs import (
     HESSIANS,
     PIVOTED,
+    bare_iterations,
     factor_cost,
     factor_is_dear,
     like_text,
     patience,
     products_of_factors,
     sample_size,
+    spread,
 )
 from ._dual import Dual
 from .direct import Direct
@@ -31,6 +33,12 @@ NEWTON = 2.0  # times the cost of one system that Newton-CG takes (1.4 to 3.4 me
 PRODUCTS = 100
 SKETCHED = 200  # products that take as long as the sketch of a dense X, or longer
 BARE = 40  # iterations of the dual of a square X: as many as others take in all
+FEW = 5  # products that factors cost, below which no way around them is looked for
+CACHE = 30e6  # bytes of X, of which passes are at least so much faster than assumed:
+CACHED = 1.75
+OVERRUN = 1.5  # times what was foreseen
+BROAD = 2  # rows a column, below which other losses are tried without
+EVEN = 1.25  # variance of eigenvalues, over their squared mean, of few rows
 WIDE = 8  # columns a row, of which the dual is tried for any sparse X
 SECONDS_AN_ENTRY = 5e-9
 SECONDS_A_WORD = 2e-8
@@ -45,7 +53,8 @@ def choose(f):
     the time of the factor to converge (`PCG.patience`) where that is more than a few
     products. Normalised text needs no preconditioner: its dual is tried first, also for
     the time of half of a cheap factor of few rows. So is the dual of any sparse X with
-    many more columns than rows, whose vectors are short, instead of the primal.
+    many more columns than rows, whose vectors are short, instead of the primal. A dense
+    X has neither factor nor preconditioner where a few rows promise an even spectrum.
 
     Parameters
     ----------
@@ -82,6 +91,9 @@ def _choose(f):
         largest = min(largest, f.design.rows.largest_factor // DOUBLE)
     if dense.order(f) > largest or dense.needed(f) > dense.memory_limit:
         return iterative
+    bare = _bare(f)
+    if bare is not None:
+        return bare
     if factor_is_dear(f):
         return PCG(patience=patience(f)) if f.quadratic else iterative
     if f.n_rows < f.dim:
@@ -101,6 +113,24 @@ def _choose(f):
     else:
         share = (GROWN if grows(f) else HESSIANS) / NEWTON
     return iterative if sampled < share * hessian else dense
+
+
+def _bare(f):
+    """CG without a preconditioner where a few rows of dense X promise it, else None."""
+    rows = f.design.rows
+    if rows.sparse or not rows.stored or f.coupled:
+        return None
+    products = products_of_factors(f)
+    if products < FEW:
+        return None
+    if f.quadratic:
+        foreseen = bare_iterations(f)
+        if foreseen > products * (CACHED if rows.nbytes <= CACHE else 1.0):
+            return None
+        return PCG(preconditioner=None, patience=math.ceil(OVERRUN * foreseen))
+    tried = f.n_rows < BROAD * f.dim and products >= PRODUCTS
+    flat = tried and min(spread(f)[0]) < EVEN
+    return NewtonCG(preconditioner=None) if flat else None
 
 
 def _row_space_pays(f):

@@ -10,7 +10,12 @@ from ..linalg.cg import pcg
 from ._dual import RESTART, lossy
 from .base import Solver, Step
 from .direct import Direct
-from .sketch import curvature_inverse, may_be_poor, smallest_at_most
+from .sketch import (
+    curvature_inverse,
+    may_be_poor,
+    smallest_at_least,
+    smallest_at_most,
+)
 from .theory import Theory
 
 
@@ -28,7 +33,8 @@ class PCG(Solver):
         "auto" is the Cholesky factor of the Hessian of all rows or a sample, in single
         precision, where that is small enough; else, for sparse X, the rows of large
         leverage and the diagonal of the others; for dense X "nystrom". None is plain
-        conjugate gradients.
+        conjugate gradients. With None and "diagonal" the penalty bounds the gap, which
+        needs no caution then.
     patience : float, default=inf
         Iterations after which `Direct` takes over. ``solver="auto"`` allows those that
         take half of the time of a factor, where X is sparse or rows are few: how many
@@ -74,10 +80,11 @@ class PCG(Solver):
 
     def iterate(self, f, w, rng):
         """Yield a `Step` every iteration of conjugate gradients."""
-        point = f.expand(w, diagonal=True)
+        point = f.expand(w, diagonal=self.preconditioner is not None)
         inverse, passes = curvature_inverse(self.preconditioner, point, rng)
-        passes += 1
         cautious = may_be_poor(self.preconditioner, f)
+        least = smallest_at_least(self.preconditioner, f, inverse)
+        passes += 1 + (f.design.intercept and least > 0)
         smallest, left = smallest_at_most(self.preconditioner), self.patience
         while True:
             first = None
@@ -87,6 +94,7 @@ class PCG(Solver):
                 inverse,
                 cautious=cautious,
                 smallest=smallest,
+                least=least,
             ):
                 passes += 1
                 first = first or it.decrease + it.gap
