@@ -63,20 +63,20 @@ def spread(f):
     rows = np.linspace(0, n - 1, PAIRED).astype(int)
     root = np.sqrt(as_numpy(take(f.weights, rows)))
     K = as_numpy(f.design.subset(rows).row_gram()) * np.outer(root, root)
-    mean, out, found = np.trace(K) / PAIRED, np.zeros_like(K), []
-    for _ in range(1 + OUTLIERS):
-        own, v = np.diagonal(K), math.inf
-        if np.mean(own) > NOTHING * mean:
-            size = np.mean(own) ** 2
-            squares = (np.mean(own**2) / n + _mean_pair(K)) / size - _mean_pair(out)
-            v = max(d * squares - 1, FLATTEST)
-        found.append(v)
-        u = np.ones(PAIRED)
+    total, out = float(np.trace(K)), np.zeros_like(K)
+    v = np.full(1 + OUTLIERS, math.inf)
+    for k in range(len(v)):
+        own = np.diagonal(K)
+        if not np.sum(own) > NOTHING * total:
+            break
+        squares = (np.mean(own**2) / n + _mean_pair(K)) / np.mean(own) ** 2
+        v[k] = max(d * (squares - _mean_pair(out)) - 1, FLATTEST)
+        u = K[np.argmax(own)]
         for _ in range(POWERS):  # LAPACK would start the threads of BLAS
-            u = K @ u
-            u /= max(math.sqrt(u @ u), np.finfo(float).tiny)
+            u = K @ u / total
+        u /= math.sqrt(u @ u)
         K, out = K - (u @ K @ u) * np.outer(u, u), out + np.outer(u, u)
-    return np.array(found), n / d * mean
+    return v, n / d * total / PAIRED
 
 
 def _mean_pair(K):
