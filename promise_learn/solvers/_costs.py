@@ -85,10 +85,11 @@ def _mean_pair(K):
 
 
 def bare_iterations(f):
-    """CG iterations without a preconditioner; infinite where v is no less than one.
+    """CG iterations without a preconditioner; infinite where no v is less than one.
 
-    The energy of the error falls by 1 / v an iteration, and its bound by the penalty
-    (`PCG`) has to as many decades more as the mean eigenvalue is above that.
+    The energy of the error falls by 1 / v an iteration, v less where the penalty is
+    much of an eigenvalue; and its bound by the penalty (`PCG`) has to as many decades
+    more as the mean eigenvalue is above that.
     """
     penalty = f.penalty[: f.design.rows.shape[1], ...]
     least = float(f.xp.min(penalty))
@@ -96,6 +97,7 @@ def bare_iterations(f):
         return math.inf
     v, mean = spread(f)
     gained = DECADES * math.log(10) + math.log(1 + mean / least)
+    v = v / (1 + least / max(mean, NOTHING * least)) ** 2
     needed = [k - gained / math.log(each) for k, each in enumerate(v) if each < 1]
     return min(needed, default=math.inf)
 
