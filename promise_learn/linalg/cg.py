@@ -34,7 +34,7 @@ class Iterate:
         of the first residual.
     iteration : int
     smallest : float
-        Smallest Ritz value of P^-1 H.
+        Smallest Ritz value of P^-1 H, or the bound that is known instead.
     """
 
     x: Any
@@ -126,7 +126,6 @@ def pcg(
     flexible=False,
     smallest=math.inf,
     least=0.0,
-    bounded=False,
 ):
     """Generate the iterates of preconditioned conjugate gradients for H x = b.
 
@@ -154,10 +153,8 @@ def pcg(
         Upper bound of the smallest eigenvalue of P^-1 H, where one is known: CG may see
         small ones late.
     least : float, default=0
-        Lower bound of the eigenvalues of P^-1 H, where one is known. What it says of
-        the gap needs no caution.
-    bounded : bool, default=False
-        Whether r'P^-1 r / 2 itself bounds the gap of interest: nothing is estimated.
+        Where positive, a lower bound of the eigenvalues of P^-1 H. The gap is then
+        bounded by it, r'P^-1 r / (2 least), and nothing is estimated.
 
     Yields
     ------
@@ -200,8 +197,9 @@ def pcg(
         decrease += gains[-1]
         k += 1
         gap = 0.5 * max(float(host[3].sum()), 0.0)
-        bound = gap / least if least > 0 else math.inf
-        if not bounded:
+        if least > 0:
+            gap /= least
+        else:
             lanczos.update(host[0], host[1], host[3])
             gap = min(gap / lanczos.smallest, _extrapolated(gains))
         if ((host[2] > tiny) & (np.abs(host[4]) <= tiny)).any():
@@ -209,7 +207,7 @@ def pcg(
         gaps.append(gap)
         if cautious and host[0].any():
             gap = _cautious(gaps, decrease)
-        yield Iterate(x, r, min(gap, bound), decrease, k, lanczos.smallest)
+        yield Iterate(x, r, gap, decrease, k, least or lanczos.smallest)
         if not host[0].any():
             return
         q, gamma = z + turn * q, new

@@ -114,7 +114,6 @@ class Preconditioner(BaseEstimator):
     """
 
     equilibrate = True
-    needs_rows = True  # not where P is diagonal, for `build` with the diagonal given
 
     def rows(self, A, rng):
         """Row block that stands for A.

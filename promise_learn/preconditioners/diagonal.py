@@ -25,8 +25,6 @@ class Diagonal(Preconditioner):
     array([0.2, 0.5])
     """
 
-    needs_rows = False
-
     def rows(self, A, rng):
         """No rows: the diagonal is all."""
         return _no_rows(A)
@@ -41,8 +39,6 @@ class Diagonal(Preconditioner):
 
 class Identity(Preconditioner):
     """No preconditioning, P = I, whatever the rows."""
-
-    needs_rows = False
 
     def rows(self, A, rng):
         """No rows."""

@@ -19,7 +19,8 @@ HESSIANS = 3  # that a fit of another loss than the squared error takes
 MANY = 50  # products that factors may cost before CG is tried without
 PATIENCE = 0.5  # share of their time that CG may take without
 PAIRED = 32  # rows whose products show how far eigenvalues spread
-NOTHING = 1e-10  # of the mean of K_ii, that rounding may leave
+NOTHING = 1e-10  # of the trace of K, that rounding may leave
+RANGE = 1e100
 OUTLIERS = 3  # eigenvalues far above the others, that may be
 POWERS = 10  # of K, that single its largest eigenvalue out where it is far from others
 FLATTEST = 0.06  # variance of eigenvalues, below which so few rows do not tell it
@@ -30,9 +31,12 @@ def like_text(f):
 
     That is normalised text, which needs no preconditioner.
     """
-    if f.n_rows >= TALL * f.dim:
-        return False
-    chosen = np.arange(0, f.n_rows, max(1, f.n_rows // SOME_ROWS))
+    return f.n_rows < TALL * f.dim and rows_alike(f, SOME_ROWS)
+
+
+def rows_alike(f, size):
+    """Whether the longest of so many rows is not much longer than the mean one."""
+    chosen = np.arange(0, f.n_rows, max(1, f.n_rows // size))
     norms = row_squares(f.design.rows.block(chosen))
     return bool(f.xp.max(norms) <= ALIKE * f.xp.mean(norms))
 
@@ -55,28 +59,36 @@ def spread(f):
     Returns
     -------
     ndarray of shape (4,)
-        v, infinite where all rows are zero.
+        v, infinite where nothing is left.
     float
         Mean eigenvalue of the d.
     """
     n, d = f.n_rows, min(f.design.rows.shape)
-    rows = np.linspace(0, n - 1, PAIRED).astype(int)
-    root = np.sqrt(as_numpy(take(f.weights, rows)))
-    K = as_numpy(f.design.subset(rows).row_gram()) * np.outer(root, root)
-    total, out = float(np.trace(K)), np.zeros_like(K)
     v = np.full(1 + OUTLIERS, math.inf)
+    K = _products_of_some_rows(f)
+    total = float(np.trace(K))
+    if not 0 < total < math.inf:
+        return v, total
+    K, out = K / total, np.zeros_like(K)
     for k in range(len(v)):
         own = np.diagonal(K)
-        if not np.sum(own) > NOTHING * total:
+        if not np.sum(own) > NOTHING:
             break
         squares = (np.mean(own**2) / n + _mean_pair(K)) / np.mean(own) ** 2
         v[k] = max(d * (squares - _mean_pair(out)) - 1, FLATTEST)
         u = K[np.argmax(own)]
         for _ in range(POWERS):  # LAPACK would start the threads of BLAS
-            u = K @ u / total
+            u = K @ u
         u /= math.sqrt(u @ u)
         K, out = K - (u @ K @ u) * np.outer(u, u), out + np.outer(u, u)
     return v, n / d * total / PAIRED
+
+
+def _products_of_some_rows(f):
+    """Weighted products of `PAIRED` rows with each other, columns centred."""
+    rows = np.linspace(0, f.n_rows - 1, PAIRED).astype(int)
+    root = np.sqrt(as_numpy(take(f.weights, rows)))
+    return as_numpy(f.design.subset(rows).row_gram()) * np.outer(root, root)
 
 
 def _mean_pair(K):
@@ -89,15 +101,18 @@ def bare_iterations(f):
 
     The energy of the error falls by 1 / v an iteration, v less where the penalty is
     much of an eigenvalue; and its bound by the penalty (`PCG`) has to as many decades
-    more as the mean eigenvalue is above that.
+    more as the mean eigenvalue is above that. Squares of numbers far from one leave
+    their range.
     """
     penalty = f.penalty[: f.design.rows.shape[1], ...]
     least = float(f.xp.min(penalty))
     if not least > 0:
         return math.inf
     v, mean = spread(f)
+    if not 1 / RANGE < mean < RANGE:
+        return math.inf
     gained = DECADES * math.log(10) + math.log(1 + mean / least)
-    v = v / (1 + least / max(mean, NOTHING * least)) ** 2
+    v = v / (1 + least / mean) ** 2
     needed = [k - gained / math.log(each) for k, each in enumerate(v) if each < 1]
     return min(needed, default=math.inf)
 

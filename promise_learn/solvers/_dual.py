@@ -150,7 +150,7 @@ def iterations(dual, x):
     before, longest = math.inf, math.inf
     while True:
         first = None
-        for it in pcg(dual.product, dual.target, unchanged, x, bounded=True):
+        for it in pcg(dual.product, dual.target, unchanged, x, least=1.0):
             gap = 0.5 * inner(it.residual, it.residual)
             first = first or gap
             yield it, gap, first

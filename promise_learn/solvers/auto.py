@@ -11,6 +11,7 @@ from ._costs import (
     like_text,
     patience,
     products_of_factors,
+    rows_alike,
     sample_size,
     spread,
 )
@@ -34,9 +35,10 @@ PRODUCTS = 100
 SKETCHED = 200  # products that take as long as the sketch of a dense X, or longer
 BARE = 40  # iterations of the dual of a square X: as many as others take in all
 FEW = 5  # products that factors cost, below which no way around them is looked for
-CACHE = 30e6  # bytes of X, of which passes are at least so much faster than assumed:
-CACHED = 1.75
-OVERRUN = 1.5  # times what was foreseen
+SHARE = 0.5  # of the time of a factor, that CG without a preconditioner is worth
+CACHE, SHARE_IN_CACHE = 30e6, 1.75  # bytes of X whose passes are faster than assumed
+OVERRUN = 1.5  # times the iterations that were foreseen
+LOOKED_AT = 256  # rows
 BROAD = 2  # rows a column, below which other losses are tried without
 EVEN = 1.25  # variance of eigenvalues, over their squared mean, of few rows
 WIDE = 8  # columns a row, of which the dual is tried for any sparse X
@@ -53,8 +55,8 @@ def choose(f):
     the time of the factor to converge (`PCG.patience`) where that is more than a few
     products. Normalised text needs no preconditioner: its dual is tried first, also for
     the time of half of a cheap factor of few rows. So is the dual of any sparse X with
-    many more columns than rows, whose vectors are short, instead of the primal. A dense
-    X has neither factor nor preconditioner where a few rows promise an even spectrum.
+    many more columns than rows, whose vectors are short, instead of the primal. On a
+    dense X CG does without a preconditioner where some rows promise an even spectrum.
 
     Parameters
     ----------
@@ -65,7 +67,9 @@ def choose(f):
     Solver
     """
     found = _choose(f)
-    if not (f.quadratic and f.design.rows.sparse and Dual.exists(f)):
+    if not f.design.rows.sparse:
+        return _bare(f, found)
+    if not (f.quadratic and Dual.exists(f)):
         return found
     if not like_text(f):
         factored_later = isinstance(found, PCG) and math.isfinite(found.patience)
@@ -91,9 +95,6 @@ def _choose(f):
         largest = min(largest, f.design.rows.largest_factor // DOUBLE)
     if dense.order(f) > largest or dense.needed(f) > dense.memory_limit:
         return iterative
-    bare = _bare(f)
-    if bare is not None:
-        return bare
     if factor_is_dear(f):
         return PCG(patience=patience(f)) if f.quadratic else iterative
     if f.n_rows < f.dim:
@@ -115,22 +116,27 @@ def _choose(f):
     return iterative if sampled < share * hessian else dense
 
 
-def _bare(f):
-    """CG without a preconditioner where a few rows of dense X promise it, else None."""
-    rows = f.design.rows
-    if rows.sparse or not rows.stored or f.coupled:
-        return None
+def _bare(f, found):
+    """CG without a preconditioner where some rows of dense X promise it, else found.
+
+    Losses other than the squared error must be smooth and rows few: then it takes
+    less than half of the time of factors.
+    """
+    rows, loss = f.design.rows, f.loss
+    unsteady = loss.piecewise or math.isinf(loss.max_curvature)
+    if rows.sparse or not rows.stored or f.coupled or (unsteady and not f.quadratic):
+        return found
     products = products_of_factors(f)
-    if products < FEW:
-        return None
-    if f.quadratic:
+    if f.quadratic and products >= FEW:
         foreseen = bare_iterations(f)
-        if foreseen > products * (CACHED if rows.nbytes <= CACHE else 1.0):
-            return None
-        return PCG(preconditioner=None, patience=math.ceil(OVERRUN * foreseen))
-    tried = f.n_rows < BROAD * f.dim and products >= PRODUCTS
-    flat = tried and min(spread(f)[0]) < EVEN
-    return NewtonCG(preconditioner=None) if flat else None
+        share = SHARE_IN_CACHE if rows.nbytes <= CACHE else SHARE
+        if foreseen <= share * products and rows_alike(f, LOOKED_AT):
+            return PCG(None, math.ceil(OVERRUN * foreseen), then=found)
+        return found
+    dear = products >= PRODUCTS and f.n_rows < BROAD * f.dim
+    if dear and min(spread(f)[0]) < EVEN and rows_alike(f, LOOKED_AT):
+        return NewtonCG(preconditioner=None)
+    return found
 
 
 def _row_space_pays(f):

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from .._arrays import inner
@@ -10,13 +11,10 @@ from ..linalg.cg import pcg
 from ._dual import RESTART, lossy
 from .base import Solver, Step
 from .direct import Direct
-from .sketch import (
-    curvature_inverse,
-    may_be_poor,
-    smallest_at_least,
-    smallest_at_most,
-)
+from .sketch import curvature_inverse, may_be_poor, smallest_at_most
 from .theory import Theory
+
+CANCELLED = 1e-8  # of F at the start of CG, below which the recursion of F loses digits
 
 
 @dataclass(repr=False, eq=False)
@@ -33,18 +31,21 @@ class PCG(Solver):
         "auto" is the Cholesky factor of the Hessian of all rows or a sample, in single
         precision, where that is small enough; else, for sparse X, the rows of large
         leverage and the diagonal of the others; for dense X "nystrom". None is plain
-        conjugate gradients. With None and "diagonal" the penalty bounds the gap, which
-        needs no caution then.
+        conjugate gradients.
     patience : float, default=inf
-        Iterations after which `Direct` takes over. ``solver="auto"`` allows those that
-        take half of the time of a factor, where X is sparse or rows are few: how many
-        are needed depends on the penalty and shows only on the way.
+        Iterations after which another solver takes over. ``solver="auto"`` allows those
+        that take half of the time of a factor, where X is sparse or rows are few: how
+        many are needed depends on the penalty and shows only on the way. Without a
+        preconditioner a finite one means caution: nothing is estimated, and the bound
+        of the gap that the penalty gives ends the fit.
+    then : Solver or None, default=None
+        The one that takes over, also where rounding ends CG; `Direct` where None.
 
     Raises
     ------
     ValueError
-        If the loss is not the squared error, patience is not positive, or it is finite
-        and the factor has no room.
+        If the loss is not the squared error, patience is not positive, then is no
+        solver, or patience is finite and the other solver has no room.
 
     References
     ----------
@@ -54,6 +55,7 @@ class PCG(Solver):
 
     preconditioner: Any = "auto"
     patience: float = math.inf
+    then: Any = None
 
     name = "pcg"
     theory = Theory(
@@ -75,34 +77,32 @@ class PCG(Solver):
             )
         if not self.patience > 0:
             raise ValueError(f"patience={self.patience!r}: use a positive number")
+        if not isinstance(self.then, Solver | None):
+            raise ValueError(f"then={self.then!r}: use a solver object or None")
         if math.isfinite(self.patience):
-            Direct().check(f)
+            (self.then or Direct()).check(f)
 
     def iterate(self, f, w, rng):
         """Yield a `Step` every iteration of conjugate gradients."""
-        point = f.expand(w, diagonal=self.preconditioner is not None)
+        bare, limited = self.preconditioner is None, math.isfinite(self.patience)
+        point = f.expand(w, diagonal=not bare)
         inverse, passes = curvature_inverse(self.preconditioner, point, rng)
-        cautious = may_be_poor(self.preconditioner, f)
-        least = smallest_at_least(self.preconditioner, f, inverse)
-        passes += 1 + (f.design.intercept and least > 0)
+        passes += 1
+        options = {"cautious": may_be_poor(self.preconditioner, f)}
+        if bare and limited:
+            options, passes = {"least": smallest_eigenvalue(f)}, passes + 1
         smallest, left = smallest_at_most(self.preconditioner), self.patience
         while True:
-            first = None
-            for it in pcg(
-                point.product,
-                -point.gradient,
-                inverse,
-                cautious=cautious,
-                smallest=smallest,
-                least=least,
-            ):
+            first, start = None, (point.product, -point.gradient, inverse)
+            for it in pcg(*start, smallest=smallest, **options):
                 passes += 1
                 first = first or it.decrease + it.gap
                 w, value = point.w + it.x, point.value - it.decrease
                 measured = partial(_measured, f, w, inverse, it.smallest)
+                lost = value <= CANCELLED * point.value
                 yield Step(
                     w,
-                    value,
+                    None if lost else value,
                     None,
                     it.gap,
                     True,
@@ -112,17 +112,35 @@ class PCG(Solver):
                     measured if lossy(f) else None,
                 )
                 left -= 1
-                if it.gap <= RESTART * first or left <= 0:
+                if it.gap <= RESTART * first or lost or left <= 0:
                     break
             before, smallest = point.value, it.smallest
             point, passes = f.expand(point.w + it.x), passes + 1
-            if left <= 0:
-                for step in Direct().iterate(f, point.w, rng):
-                    step.passes += passes
-                    yield step
-                return
-            if not point.value < before:
-                return
+            if left <= 0 or not point.value < before:
+                break
+        if limited:
+            other = self.then or Direct()
+            for step in islice(other.iterate(f, point.w, rng), other.default_max_iter):
+                step.passes += passes
+                yield step
+
+
+def smallest_eigenvalue(f):
+    r"""Bound the smallest eigenvalue of H from below by that of the penalty, c.
+
+    With an intercept, S the sum of the weights and m the weighted means of the columns,
+    H is no less than :math:`\Lambda + S [m, 1] [m, 1]^T`, so that its smallest
+    eigenvalue is no less than :math:`c \, S / (c + S |m|^2 + S)`. Zero where some
+    coefficient has no penalty.
+    """
+    p = f.design.rows.shape[1]
+    least = float(f.xp.min(f.penalty[:p, ...]))
+    if not (f.design.intercept and least > 0):
+        return least
+    sums = f.design.adjoint(f.weights)  # S [m, 1]
+    total = float(sums[p])
+    across = float(f.xp.sum(sums[:p] ** 2)) / total
+    return least * total / (least + across + total)
 
 
 def _measured(f, w, inverse, smallest):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .._arrays import as_numpy, column, column_squares, like, take
+from .._arrays import as_numpy, column_squares, like, take
 from ..linalg.cg import pcg
 from ..linalg.nystrom import Sketch
 from ..preconditioners import resolve_preconditioner, woodbury
@@ -158,29 +158,6 @@ def smallest_at_most(specification):
     return 1.0 if known else math.inf
 
 
-def smallest_at_least(specification, f, inverse):
-    r"""Bound the smallest eigenvalue of P^-1 H from below where P is diagonal, else 0.
-
-    Without an intercept it is no less than :math:`c = \min_j t_j \Lambda_j`, with t the
-    diagonal of P^-1. With one, m the means of the columns and
-    :math:`s^2 = \sum_j t_j m_j^2`, the least that H can be is
-    :math:`\Lambda + [m, 1] [m, 1]^T`, so that it is no less than
-    :math:`c \, t_b / (c + s^2 + t_b)`.
-    """
-    if _needs_rows(specification):
-        return 0.0
-    xp, p = f.xp, f.design.rows.shape[1]
-    t = inverse(f.design.rows.zeros((f.dim,)) + 1)
-    penalty = f.penalty[:p, ...]
-    least = float(xp.min(column(t[:p], penalty) * penalty))
-    if not (f.design.intercept and least > 0):
-        return least
-    means = f.design.adjoint(f.weights)
-    own = t * means**2 / means[p]
-    across, alone = float(xp.sum(own[:p])), float(own[p])
-    return least * alone / (least + across + alone)
-
-
 def sampled_factor(point, size, rng):
     """Cholesky factor, in single precision, of the Hessian of a row sample at a point.
 
@@ -253,28 +230,17 @@ def inner_solve(sample, precondition):
 
 
 def named_inverse(specification, point, rng):
-    """Inverse of a given preconditioner, built from a sample of 10 sqrt(n) rows.
-
-    One that is diagonal needs none.
-    """
-    f, size = point.objective, 0
-    if _needs_rows(specification):
-        rank = getattr(specification, "rank", 0)
-        size = min(f.n_rows, max(2 * rank, int(10 * f.n_rows**0.5)))
-        rows = np.sort(rng.choice(f.n_rows, size, replace=False, shuffle=False))
-    A = point.root(rows) if size else f.design.rows.zeros((0, f.dim))
+    """Inverse of a given preconditioner, built from a sample of 10 sqrt(n) rows."""
+    f = point.objective
+    rank = getattr(specification, "rank", 0)
+    size = min(f.n_rows, max(2 * rank, int(10 * f.n_rows**0.5)))
+    rows = np.sort(rng.choice(f.n_rows, size, replace=False, shuffle=False))
     ridge = _ridge(f)
     h = point.diagonal() + ridge
     h = h + _tiny(f, h)
     rho = max(float(f.xp.max(ridge / h)), FLOOR)
-    inverse = specification.build(A, rho, rng, diagonal=h)
+    inverse = specification.build(point.root(rows), rho, rng, diagonal=h)
     return inverse.apply, point.diagonal_cost + size / f.n_rows
-
-
-def _needs_rows(specification):
-    if isinstance(specification, str) and specification == "auto":
-        return True
-    return getattr(resolve_preconditioner(specification), "needs_rows", True)
 
 
 def _ridge(f):
