@@ -73,8 +73,9 @@ def stored(path, X):
 def test_any_storage_of_x_gives_the_same_fit(make, dtype, tmp_path):
     X, y = problem(make, dtype=dtype)
     X[X < 0] = 0
-    # products of float32 blocks round at 1e-7: of the objective, 1e-9 is left
-    tol = 1e-13 if dtype == "float64" else 1e-8
+    # products of float32 blocks round at 1e-7: of the objective, 1e-9 is left, and of
+    # three classes 1.2e-8 where BLAS has the longest vectors (AVX-512)
+    tol = 1e-13 if dtype == "float64" else 2e-8
     expected = make(tol=tol).fit(X, y)
     frozen = X.copy()
     frozen.flags.writeable = False

@@ -416,6 +416,15 @@ def test_what_a_few_rows_promise_is_not_believed(case, alpha):
         assert true_gap(X, y, f, result.w) <= 2e-6
 
 
+def test_without_a_penalty_the_gap_is_read_with_caution():
+    X = independent(2000, 300)
+    X[:, :10] = X[:, 10:20] + 0.003 * independent(2000, 10)
+    f = fitted(X, alpha=0.0)
+    result = minimize(f, PCG(None, patience=200), tol=1e-6)
+    assert result.status is Status.CONVERGED
+    assert true_gap(X, f.y, f, result.w) <= 1e-6
+
+
 @pytest.mark.parametrize("scale", [1e-150, 1e-80, 1e80, 1e150])
 def test_spread_of_extreme_numbers_is_no_promise(scale):
     f = fitted(scale * independent(2000, 300), alpha=scale**2 if scale < 1 else 1.0)

@@ -36,8 +36,9 @@ class PCG(Solver):
         Iterations after which another solver takes over. ``solver="auto"`` allows those
         that take half of the time of a factor, where X is sparse or rows are few: how
         many are needed depends on the penalty and shows only on the way. Without a
-        preconditioner a finite one means caution: nothing is estimated, and the bound
-        of the gap that the penalty gives ends the fit.
+        preconditioner a finite one means caution: where all coefficients have a
+        penalty, nothing is estimated, and the bound of the gap that it gives ends the
+        fit.
     then : Solver or None, default=None
         The one that takes over, also where rounding ends CG; `Direct` where None.
 
@@ -88,9 +89,11 @@ class PCG(Solver):
         point = f.expand(w, diagonal=not bare)
         inverse, passes = curvature_inverse(self.preconditioner, point, rng)
         passes += 1
-        options = {"cautious": may_be_poor(self.preconditioner, f)}
+        least = 0.0
         if bare and limited:
-            options, passes = {"least": smallest_eigenvalue(f)}, passes + 1
+            least, passes = smallest_eigenvalue(f), passes + 1
+        cautious = least == 0 and may_be_poor(self.preconditioner, f)
+        options = {"cautious": cautious, "least": least}
         smallest, left = smallest_at_most(self.preconditioner), self.patience
         while True:
             first, start = None, (point.product, -point.gradient, inverse)
