@@ -34,11 +34,11 @@ def like_text(f):
     return f.n_rows < TALL * f.dim and rows_alike(f, SOME_ROWS)
 
 
-def rows_alike(f, size):
+def rows_alike(f, size, most=ALIKE):
     """Whether the longest of so many rows is not much longer than the mean one."""
     chosen = np.arange(0, f.n_rows, max(1, f.n_rows // size))
     norms = row_squares(f.design.rows.block(chosen))
-    return bool(f.xp.max(norms) <= ALIKE * f.xp.mean(norms))
+    return bool(f.xp.max(norms) <= most * f.xp.mean(norms))
 
 
 def spread(f):

@@ -4,6 +4,7 @@ import math
 
 from ._costs import (
     HESSIANS,
+    PAIRED,
     PIVOTED,
     bare_iterations,
     factor_cost,
@@ -38,7 +39,7 @@ FEW = 5  # products that factors cost, below which no way around them is looked 
 SHARE = 0.5  # of the time of a factor, that CG without a preconditioner is worth
 CACHE, SHARE_IN_CACHE = 30e6, 1.75  # bytes of X whose passes are faster than assumed
 OVERRUN = 1.5  # times the iterations that were foreseen
-LOOKED_AT = 256  # rows
+LOOKED_AT, LONGEST = 200_000, 16.0  # entries, and squared length over that of the mean
 BROAD = 2  # rows a column, below which other losses are tried without
 EVEN = 1.25  # variance of eigenvalues, over their squared mean, of few rows
 WIDE = 8  # columns a row, of which the dual is tried for any sparse X
@@ -130,13 +131,18 @@ def _bare(f, found):
     if f.quadratic and products >= FEW:
         foreseen = bare_iterations(f)
         share = SHARE_IN_CACHE if rows.nbytes <= CACHE else SHARE
-        if foreseen <= share * products and rows_alike(f, LOOKED_AT):
+        if foreseen <= share * products and _lengths_are_even(f):
             return PCG(None, math.ceil(OVERRUN * foreseen), then=found)
         return found
     dear = products >= PRODUCTS and f.n_rows < BROAD * f.dim
-    if dear and min(spread(f)[0]) < EVEN and rows_alike(f, LOOKED_AT):
+    if dear and min(spread(f)[0]) < EVEN and _lengths_are_even(f):
         return NewtonCG(preconditioner=None)
     return found
+
+
+def _lengths_are_even(f):
+    """Whether rows are about as long as each other, common factors allowed for."""
+    return rows_alike(f, max(PAIRED, LOOKED_AT // f.dim), LONGEST)
 
 
 def _row_space_pays(f):
