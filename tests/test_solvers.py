@@ -319,7 +319,7 @@ def test_spread_of_nothing_is_infinite():
 
 
 def test_ridge_on_independent_columns_needs_no_factor():
-    for shape in ((5000, 500), (10_000, 1000), (1000, 3000)):
+    for shape in ((5000, 500), (10_000, 1000), (1000, 3000), (5000, 500, "factor")):
         f = fitted(independent(*shape))
         solver = choose(f)
         assert isinstance(solver, PCG)

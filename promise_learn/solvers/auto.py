@@ -125,7 +125,7 @@ def _bare(f, found):
     """
     rows, loss = f.design.rows, f.loss
     unsteady = loss.piecewise or math.isinf(loss.max_curvature)
-    if rows.sparse or not rows.stored or f.coupled or (unsteady and not f.quadratic):
+    if unsteady or f.coupled or not rows.stored:
         return found
     products = products_of_factors(f)
     if f.quadratic and products >= FEW:

@@ -35,10 +35,10 @@ class PCG(Solver):
     patience : float, default=inf
         Iterations after which another solver takes over. ``solver="auto"`` allows those
         that take half of the time of a factor, where X is sparse or rows are few: how
-        many are needed depends on the penalty and shows only on the way. Without a
-        preconditioner a finite one means caution: where all coefficients have a
-        penalty, nothing is estimated, and the bound of the gap that it gives ends the
-        fit.
+        many are needed depends on the penalty and shows only on the way; and without a
+        preconditioner half as many again as it foresees. There a finite one means
+        caution: where all coefficients have a penalty, nothing is estimated, and the
+        bound of the gap that it gives ends the fit.
     then : Solver or None, default=None
         The one that takes over, also where rounding ends CG; `Direct` where None.
 
