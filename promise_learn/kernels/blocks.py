@@ -11,9 +11,11 @@ from numba import types
 from numba.extending import overload, register_jitable
 
 from .._arrays import csr_parts
+from ._prefetch import prefetch
 
 BLOCK = 256
 CACHED = 16384  # entries of a block of dense rows, to be read twice
+AHEAD = 512  # entries between what is read and what is asked for
 LONG = 2500  # columns of which u leaves the first cache between two rows
 
 Sparse = namedtuple("Sparse", "indptr indices values")
@@ -38,10 +40,13 @@ def rows_inner(X, rows, u, offset, out):
     cost as much as twenty entries, for its counts of references to the arrays.
     """
     one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
+    ahead = np.uint64(AHEAD)
     for at, i in enumerate(rows):
         k, end = np.uint64(X.indptr[i]), np.uint64(X.indptr[i + 1])
         a, b, c, d = 0.0, 0.0, 0.0, 0.0
         while k + four <= end:
+            prefetch(X.values, (k + ahead,), 1)
+            prefetch(X.indices, (k + ahead,), 1)
             a += X.values[k] * u[X.indices[k]]
             b += X.values[k + one] * u[X.indices[k + one]]
             c += X.values[k + two] * u[X.indices[k + two]]
@@ -116,6 +121,8 @@ def _(X, lo, hi, u, offset, eta):
         for j in range(0, whole, 4):
             a, b = X.values[j, lo:hi], X.values[j + 1, lo:hi]
             c, d = X.values[j + 2, lo:hi], X.values[j + 3, lo:hi]
+            for k in range(4, 8):
+                prefetch(X.values, (j + k, lo), size)
             for i in range(size):
                 eta[i] += (
                     a[i] * u[j] + b[i] * u[j + 1] + c[i] * u[j + 2] + d[i] * u[j + 3]
@@ -138,7 +145,9 @@ def _(X, lo, hi, u, offset, eta):
                 d += X[i + 3, j] * u[j]
             eta[k], eta[k + 1] = a + offset, b + offset
             eta[k + 2], eta[k + 3] = c + offset, d + offset
+        ahead = 1 + AHEAD // (X.shape[1] + 1)
         for i in range(whole, hi):
+            prefetch(X, (i + ahead, 0), X.shape[1])
             total = 0.0
             for j in range(X.shape[1]):
                 total += X[i, j] * u[j]
