@@ -361,6 +361,7 @@ def test_gram_of_wide_sparse_rows_goes_by_bands(case, index, dtype, rng, monkeyp
     monkeypatch.setattr(_threads, "WORK_PER_PART", 1000)
     monkeypatch.setattr(_threads, "cores", lambda: 2)
     monkeypatch.setattr(compiled, "BAND_ROWS", 20)
+    monkeypatch.setattr(compiled, "BAND_BYTES", 2 * 200**2)
     n, p, bands = 300, 200, []
     kept = np.full(p, 0.15)
     if case == "uneven":
@@ -387,6 +388,29 @@ def test_gram_of_wide_sparse_rows_goes_by_bands(case, index, dtype, rng, monkeyp
     expected = Z.T @ (d[:, None] * Z)
     assert_allclose(found[0], expected, 0, 1e-13 * np.abs(expected).max())
     assert_array_equal(*found)
+
+
+@pytest.mark.parametrize(
+    ("entries", "size", "banded"), [(40, 1, True), (4, 1, False), (40, 8, False)]
+)
+def test_gram_goes_by_bands_where_it_is_large_and_rows_are_long(
+    entries, size, banded, rng, monkeypatch
+):
+    """A band of G is worth finding in a row that has many pairs of entries."""
+    monkeypatch.setattr(_threads, "WORK_PER_PART", 1000)
+    monkeypatch.setattr(compiled, "BAND_BYTES", size * 100**2)
+    n, p, parts = 20_000, 100, []
+    X = sparse.random_array((n, p), density=entries / p, rng=rng, format="csr")
+    original = kernels.grams.sparse_gram
+
+    def seen(X, lo, hi, first, last, *rest):
+        parts.append((lo, hi) == (0, n) and (first, last) != (0, p))
+        return original(X, lo, hi, first, last, *rest)
+
+    monkeypatch.setattr(kernels.grams, "sparse_gram", seen)
+    Design(X).gram(np.ones(n))
+    assert len(parts) > 1
+    assert set(parts) == {banded}
 
 
 def test_sparse_gram_and_root_never_hold_a_dense_x(rng):

@@ -15,11 +15,13 @@ from .. import kernels
 from .._arrays import is_numpy, is_sparse, read_only
 from ..kernels import _threads
 from . import rates
-from .rows import Rows, array_rows, scaled_single
+from .rows import Rows, array_rows
 from .wide_gram import evenly, wide_gram
 
 BLOCK_BYTES = 2**24  # of rows that a product with several columns takes at once
 SQUARED = 2**18  # entries whose squares are taken at once
+BAND_BYTES = 2e6  # of a band of a Gram matrix, that the cache of a core holds
+BAND_PAIRS = 256  # squared entries of a row for which bands are worth finding
 BAND_ROWS = 2000  # by which bands of a Gram matrix are divided
 
 
@@ -299,6 +301,8 @@ class SparseRows(CompiledRows):
         dim = p + int(intercept)
         work = self.nnz * max(self.nnz // max(self.shape[0], 1), 1)
         parts = min(self.GRAM_PARTS, len(self._partition(work, p * p)))
+        if 8 * p * p >= 3 * BAND_BYTES and work >= BAND_PAIRS * self.shape[0]:
+            parts = 1
         G = self._rows_gram(d, dim, parts) if parts > 1 else self._band_gram(d, dim)
         kernels.grams.mirror(G.T)
         border = self.adjoint(d)
@@ -343,9 +347,10 @@ class SparseRows(CompiledRows):
         """
         X, n = self.kernel_view, self.shape[0]
         G, work = np.zeros((dim, dim)), self.nnz**2 // max(n, 1)
+        most = max(2, G.nbytes // BAND_BYTES)
         _threads.run(
             lambda k, lo, hi: kernels.grams.sparse_gram(X, 0, n, lo, hi, d, G),
-            _threads.partition(self._bands, work, 2 * n),
+            _threads.partition(self._bands, work, 2 * n, most),
         )
         return G
 
@@ -359,6 +364,18 @@ class SparseRows(CompiledRows):
         edges = np.searchsorted(pairs, pairs[-1] * np.arange(parts + 1) / parts)
         edges[0], edges[-1] = 0, X.shape[1]
         return edges
+
+
+def scaled_single(G, factor):
+    """Matrix diag(factor) G diag(factor) in single precision, in one read of G."""
+    out, zero, G = np.empty(G.shape, np.float32), np.zeros(len(G)), read_only(G)
+    _threads.run(
+        lambda k, lo, hi: kernels.grams.weigh(
+            G, lo, hi, zero, factor, factor, out[lo:hi]
+        ),
+        _threads.partition(partial(evenly, 0, len(G)), G.size, 0),
+    )
+    return out
 
 
 def rows_of(X):

@@ -79,7 +79,7 @@ def serial_blas():
         yield
 
 
-def partition(boundaries, work, width):
+def partition(boundaries, work, width, most=MAX_PARTS):
     """Row ranges of about equal work; few when a private accumulator would be costly.
 
     Their number is a power of two: three parts in two threads take as long as four.
@@ -92,8 +92,11 @@ def partition(boundaries, work, width):
         Multiply-adds of one pass.
     width : int
         Length of a part's private accumulator.
+    most : int, optional
+        Parts at the most.
     """
-    parts = int(min(MAX_PARTS, work // WORK_PER_PART, work // (16 * max(width, 1))))
+    parts = min(work // WORK_PER_PART, work // (16 * max(width, 1)))
+    parts = int(min(MAX_PARTS, most, parts))
     parts = 1 << (max(parts, 1).bit_length() - 1)
     return list(pairwise(boundaries(parts).tolist()))
 
