@@ -19,7 +19,7 @@ from promise_learn import (
     RidgeClassifier,
     SquaredHingeClassifier,
 )
-from promise_learn._compat import InvalidParameterError
+from promise_learn._compat import InvalidParameterError, validate
 from promise_learn.preconditioners import Nystrom
 from promise_learn.solvers import SOLVERS, Direct, NewtonCG
 
@@ -47,6 +47,20 @@ def test_x_that_is_not_finite(make, storage, value):
     model = make().fit(*problem())
     with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
         model.predict(storage(X))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e308])
+def test_large_x_that_is_not_finite(value, order):
+    """Entries enough for two threads, whose sums overflow without a warning."""
+    X = np.zeros((1_500_000, 2), order=order)
+    X[-3:] = value
+    y = np.arange(len(X), dtype=float)
+    if np.isfinite(value):
+        assert validate(Ridge(), X) is X
+        return
+    with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+        Ridge().fit(X, y)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
