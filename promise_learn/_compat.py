@@ -8,6 +8,7 @@ same error wording lives here.
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import inf, isfinite
 from typing import Any
 
@@ -19,6 +20,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 
 from ._arrays import as_numpy, compact, compat, device, is_sparse, like, namespace
 from .kernels import _threads
+from .kernels._threads import evenly
 
 __all__ = [
     "Constraint",
@@ -214,19 +216,17 @@ def _is_valid(x):
     values = x.data if csr else x
     if type(values) is not np.ndarray or values.dtype not in (np.float64, np.float32):
         return False
-    return 0 not in x.shape and isfinite(_sum(values))
+    return x.ndim > 0 and 0 not in x.shape and isfinite(_sum(values))
 
 
 def _sum(values):
-    """Sum of all entries, in threads: one alone takes as long as two for a pass."""
+    """Sum of all entries, in threads: in one it takes as long as a pass over X."""
 
     def share(k, lo, hi):
         with np.errstate(over="ignore", invalid="ignore"):  # this thread's own
             return values[lo:hi].sum()
 
-    ranges = _threads.partition(
-        lambda parts: len(values) * np.arange(parts + 1) // parts, values.size, 0
-    )
+    ranges = _threads.partition(partial(evenly, 0, len(values)), values.size, 0)
     return sum(_threads.run(share, ranges))
 
 

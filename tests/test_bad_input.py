@@ -105,6 +105,7 @@ def test_empty_x(make, storage, shape, message):
         (np.zeros(30), np.zeros(30), "Expected 2D array, got 1D array"),
         (np.zeros((30, 2, 2)), np.zeros(30), "Found array with dim 3"),
         (1.0, np.zeros(30), "Expected 2D array, got scalar array"),
+        (np.array(1.0), np.zeros(30), "Expected 2D array, got scalar array"),
         (
             np.zeros((30, 2)),
             np.zeros(29),

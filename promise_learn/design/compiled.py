@@ -14,9 +14,10 @@ import numpy as np
 from .. import kernels
 from .._arrays import is_numpy, is_sparse, read_only
 from ..kernels import _threads
+from ..kernels._threads import evenly
 from . import rates
 from .rows import Rows, array_rows
-from .wide_gram import evenly, wide_gram
+from .wide_gram import wide_gram
 
 BLOCK_BYTES = 2**24  # of rows that a product with several columns takes at once
 SQUARED = 2**18  # entries whose squares are taken at once
@@ -301,9 +302,9 @@ class SparseRows(CompiledRows):
         dim = p + int(intercept)
         work = self.nnz * max(self.nnz // max(self.shape[0], 1), 1)
         parts = min(self.GRAM_PARTS, len(self._partition(work, p * p)))
-        if 8 * p * p >= 3 * BAND_BYTES and work >= BAND_PAIRS * self.shape[0]:
-            parts = 1
-        G = self._rows_gram(d, dim, parts) if parts > 1 else self._band_gram(d, dim)
+        cached, short = 8 * p * p < 3 * BAND_BYTES, work < BAND_PAIRS * self.shape[0]
+        by_rows = parts > 1 and (cached or short)
+        G = self._rows_gram(d, dim, parts) if by_rows else self._band_gram(d, dim)
         kernels.grams.mirror(G.T)
         border = self.adjoint(d)
         if shift.any():

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..kernels import _threads
+from ..kernels._threads import evenly
 
 GRAM_BLOCK_BYTES, LEAST_ROWS, FEWEST_ROWS = 2**24, 512, 64
 GRAM_PARTS, PRIVATE_BYTES = 16, 2**25
@@ -85,8 +86,3 @@ def _shared_gram(n, dim, dtype, fill, rows, order):
         Z, turned = buffer[: hi - lo], int(order == "F")
         G = syrk(1.0, Z if turned else Z.T, 1.0, G, turned, overwrite_c=1)
     return G.T  # its upper triangle is the lower one of the row-major view
-
-
-def evenly(lo, hi, parts):
-    """Bounds of equal parts of the rows lo:hi."""
-    return lo + (hi - lo) * np.arange(parts + 1) // parts

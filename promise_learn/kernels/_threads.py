@@ -101,6 +101,11 @@ def partition(boundaries, work, width, most=MAX_PARTS):
     return list(pairwise(boundaries(parts).tolist()))
 
 
+def evenly(lo, hi, parts):
+    """Bounds of equal parts of the rows lo:hi."""
+    return lo + (hi - lo) * np.arange(parts + 1) // parts
+
+
 def run(task, ranges, blas=False):
     """Call ``task(k, lo, hi)`` for every range, in threads; results in order.
 
