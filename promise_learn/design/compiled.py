@@ -14,9 +14,10 @@ import numpy as np
 from .. import kernels
 from .._arrays import is_numpy, is_sparse, read_only
 from ..kernels import _threads
-from ..kernels._threads import evenly
+from ..kernels._threads import MAX_PARTS, evenly
 from . import rates
 from .rows import Rows, array_rows
+from .tiled_gram import SUM_BYTES, banded_gram, is_tiled, rounded, trimmed
 from .wide_gram import wide_gram
 
 BLOCK_BYTES = 2**24  # of rows that a product with several columns takes at once
@@ -193,35 +194,49 @@ class DenseRows(CompiledRows):
     def gram(self, d, shift, intercept, factor=None):
         """Z' diag(d) Z; see `Rows.gram`."""
         dim = self.shape[1] + int(intercept)
-        if dim <= rates.NARROW:
-            G = self._narrow_gram(d, shift)[:dim, :dim].copy()
-        elif factor is None:
-            G = self._wide_gram(d, shift, np.ones(dim), np.float64)
-        else:
-            G, factor = self._wide_gram(d, shift, factor, np.float32), None
+        single = factor is not None and dim > rates.NARROW
+        dtype = np.float32 if single else np.float64
+        unit = factor if single else np.ones(dim)
+        form = self._tiled_gram if is_tiled(dim) else self._wide_gram
+        G = form(d, shift, unit, dtype)
         kernels.grams.mirror(G)
-        return G if factor is None else scaled_single(G, factor)
+        return G if factor is None or single else scaled_single(G, factor)
 
     def row_gram(self, shift):
         """Z Z' for Z = X - 1 shift', by symmetric products of blocks of columns."""
         n, p = self.shape
 
-        def fill(lo, hi, out):
-            np.subtract(self.columns(lo, hi), shift[lo:hi], out=out.T)
+        def fill(lo, hi, T, at=0):
+            out = T[:n, at : at + hi - lo]
+            np.subtract(self.columns(lo, hi), shift[lo:hi], out=out)
 
-        K = wide_gram(p, n, np.float64, fill, self.room, order="F")
+        if is_tiled(n):
+            K = banded_gram(p, n, np.float64, fill)
+        else:
+            K = wide_gram(
+                p, n, np.float64, lambda lo, hi, Z: fill(lo, hi, Z.T), self.room, "F"
+            )
         kernels.grams.mirror(K)
         return K
 
-    def _narrow_gram(self, d, shift):
-        """Lower triangle with a last column of ones, by a kernel of our own."""
-        X, root = self.kernel_view, np.sqrt(d)
-        order = 3 * (self.shape[1] // 3 + 1)
-        return self._accumulate(
-            lambda lo, hi, G: kernels.grams.narrow_gram(X, lo, hi, shift, root, G),
-            (order, order),
-            max(2 * self.nnz, self.shape[0] * order**2 // 8),
-        )[0]
+    def _tiled_gram(self, d, shift, factor, dtype):
+        """Lower triangle by tiles of our own."""
+        X, root, (n, dim) = self.kernel_view, np.sqrt(d), (self.shape[0], len(factor))
+        order = rounded(dim)
+        if np.dtype(dtype).itemsize * order**2 > min(SUM_BYTES, self.room / MAX_PARTS):
+
+            def fill(lo, hi, T, at):
+                kernels.grams.transpose(X, lo, hi, shift, factor, root, T, at)
+
+            return banded_gram(n, dim, dtype, fill)
+
+        def add(lo, hi, G):
+            return kernels.grams.dense_gram(X, lo, hi, shift, factor, root, G)
+
+        work = max(2 * self.nnz, n * order**2 // 8)
+        ranges = self._partition(work, order**2)
+        G, _ = _threads.accumulate(add, ranges, (order, order), dtype)
+        return trimmed(G, dim)
 
     def _wide_gram(self, d, shift, factor, dtype):
         """Lower triangle by symmetric products of BLAS on row blocks."""

@@ -10,13 +10,15 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
-from itertools import pairwise
+from itertools import count, pairwise
 from threading import Lock
 
 import numpy as np
 
 MAX_PARTS = 16
 WORK_PER_PART = 1_000_000
+# what OpenBLAS calls the machines without longer vectors
+SHORT_VECTORS = {"Haswell", "Zen", "Sandybridge", "Bulldozer", "Nehalem"}
 
 
 @lru_cache(maxsize=1)
@@ -32,6 +34,13 @@ def _controller():
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+@lru_cache(maxsize=1)
+def blas_has_short_vectors():
+    """Whether a BLAS is in use that is known to have vectors of 256 bits or less."""
+    names = {getattr(library, "architecture", None) for library in _controller().lib_controllers}
+    return bool(names & SHORT_VECTORS)
 
 
 def _numba_limit():
@@ -114,26 +123,27 @@ def run(task, ranges, blas=False):
     """
     if len(ranges) == 1 and not blas:
         return [task(0, *ranges[0])]
-    results = [None] * len(ranges)
+    results, take = [None] * len(ranges), count().__next__
     threads = min(thread_limit(), len(ranges)) if len(ranges) > 1 else 1
 
-    def share(first):
-        for k in range(first, len(ranges), threads):
+    def share():
+        while (k := take()) < len(ranges):
             results[k] = task(k, *ranges[k])
 
     with serial_blas() if blas else nullcontext():
-        others = [_pool().submit(share, first) for first in range(1, threads)]
-        share(0)
+        others = [_pool().submit(share) for _ in range(1, threads)]
+        share()
         for other in others:
-            other.result()
+            if not other.cancel():
+                other.result()
     return results
 
 
-def accumulate(kernel, ranges, shape, *args):
+def accumulate(kernel, ranges, shape, dtype=np.float64):
     """Run ``kernel(lo, hi, accumulator)`` over the ranges.
 
     Returns the sum of the accumulators and the sum of the kernel's results.
     """
-    private = np.zeros((len(ranges), *shape))
+    private = np.zeros((len(ranges), *shape), dtype)
     totals = run(lambda k, lo, hi: kernel(lo, hi, private[k]), ranges)
     return (private[0] if len(ranges) == 1 else private.sum(axis=0)), sum(totals)

@@ -8,9 +8,12 @@ from numba import types
 from numba.extending import overload
 
 from ._jit import jit
+from ._tiles import LONG_VECTORS, SIDE, TURNED, add_tile, turn_tile  # noqa: F401
 
-TILE = 128  # rows of a tile of `narrow_gram`
-APART = 8  # more in memory, since columns a power of two apart share a cache set
+LENGTH = 2048  # bytes of a row of a tile
+APART = 16  # entries more in memory: lengths are rounded up to a vector, and rows a
+# power of two apart share a cache set
+STRIP = 96  # columns of a Gram matrix whose tiles stay in cache
 
 
 def block_weigh(X, lo, hi, shift, factor, root, out):
@@ -48,73 +51,79 @@ def weigh(X, lo, hi, shift, factor, root, out):
             out[i - lo, shift.shape[0]] = root[i] * factor[shift.shape[0]]
 
 
-def block_transpose(X, lo, hi, shift, root, T):
-    """T[:, :hi - lo] = (root * (X[lo:hi] - shift))', the columns of X alone."""
+def block_transpose(X, lo, hi, shift, factor, root, T, at):
+    """T[:, at:at + hi - lo] = (root * (X[lo:hi] - shift) * factor)' for the rows of T.
+
+    The columns of X alone.
+    """
     raise TypeError("compiled code only")
 
 
 @overload(block_transpose)
-def _(X, lo, hi, shift, root, T):
-    def columns(X, lo, hi, shift, root, T):
+def _(X, lo, hi, shift, factor, root, T, at):
+    def columns(X, lo, hi, shift, factor, root, T, at):
         weight = root[lo:hi]
         for j in range(X.values.shape[0]):
-            x, out = X.values[j, lo:hi], T[j]
+            x, out, scale = X.values[j, lo:hi], T[j, at:], factor[j]
             for i in range(hi - lo):
-                out[i] = weight[i] * (x[i] - shift[j])
+                out[i] = weight[i] * scale * (x[i] - shift[j])
 
-    def rows(X, lo, hi, shift, root, T):
-        for i in range(lo, hi):
-            for j in range(X.shape[1]):
-                T[j, i - lo] = root[i] * (X[i, j] - shift[j])
+    def rows(X, lo, hi, shift, factor, root, T, at):
+        p, whole = X.shape[1], hi - (hi - lo) % TURNED
+        Z = np.zeros((TURNED, p + TURNED), T.dtype)
+        for i in range(lo, whole, TURNED):
+            for k in range(TURNED):
+                for j in range(p):
+                    Z[k, j] = root[i + k] * factor[j] * (X[i + k, j] - shift[j])
+            for j in range(0, p, TURNED):
+                turn_tile(Z, j, T, at + i - lo)
+        for i in range(whole, hi):
+            for j in range(p):
+                T[j, at + i - lo] = root[i] * factor[j] * (X[i, j] - shift[j])
 
     return columns if isinstance(X, types.BaseNamedTuple) else rows
 
 
 @jit
-def tile_products(T, G):
-    """Lower triangle of G += T T' in tiles of three by three rows: sums in registers.
+def transpose(X, lo, hi, shift, factor, root, T, at):
+    """Columns root * (X - shift) * factor of rows lo:hi into T, from its column at on.
 
-    The first `TILE` columns of T count.
-    """
-    for j in range(0, T.shape[0], 3):
-        a, b, c = T[j], T[j + 1], T[j + 2]
-        for k in range(0, j + 3, 3):
-            d, e, f = T[k], T[k + 1], T[k + 2]
-            ad = ae = af = bd = be = bf = cd = ce = cf = 0.0
-            for i in range(TILE):
-                x, y, z = d[i], e[i], f[i]
-                ad, ae, af = ad + a[i] * x, ae + a[i] * y, af + a[i] * z
-                bd, be, bf = bd + b[i] * x, be + b[i] * y, bf + b[i] * z
-                cd, ce, cf = cd + c[i] * x, ce + c[i] * y, cf + c[i] * z
-            _add_row(G[j], k, ad, ae, af)
-            _add_row(G[j + 1], k, bd, be, bf)
-            _add_row(G[j + 2], k, cd, ce, cf)
-
-
-@jit
-def _add_row(g, k, x, y, z):
-    g[k] += x
-    g[k + 1] += y
-    g[k + 2] += z
-
-
-@jit
-def narrow_gram(X, lo, hi, shift, root, G):
-    """Lower triangle of G += Z' Z, Z = root * (X - shift) over rows lo:hi, then root.
-
-    For few columns, where library calls are slow. G has its order rounded up to a
-    multiple of three.
+    A last one of root * factor where there is one more factor than columns of X.
     """
     p = shift.shape[0]
-    T = np.zeros((G.shape[0], TILE + APART))
-    for a in range(lo, hi, TILE):
-        b = min(a + TILE, hi)
-        if b - a < TILE:
-            T[:] = 0.0
-        block_transpose(X, a, b, shift, root, T)
-        for i in range(a, b):
-            T[p, i - a] = root[i]
-        tile_products(T, G)
+    block_transpose(X, lo, hi, shift, factor, root, T, at)
+    if factor.shape[0] > p:
+        for i in range(lo, hi):
+            T[p, at + i - lo] = root[i] * factor[p]
+
+
+@jit
+def tile_products(T, length, first, last, G):
+    """Rows first:last of the lower triangle of G += T T', by the first columns of T.
+
+    Numbers of rows are multiples of `SIDE`, and so is the order of G.
+    """
+    for a in range(0, last, STRIP):
+        for j in range(max(first, a), last, SIDE):
+            for k in range(a, min(a + STRIP, j + SIDE), SIDE):
+                add_tile(T, j, k, length, G)
+
+
+@jit
+def dense_gram(X, lo, hi, shift, factor, root, G):
+    """Lower triangle of G += Z' Z for rows lo:hi, Z = root * (X - shift) * factor.
+
+    See `transpose` for a last column of Z; the order of G is rounded up to a multiple
+    of `SIDE`.
+    """
+    longest = min(LENGTH // G.itemsize, hi - lo)
+    T = np.zeros((G.shape[0] + TURNED, longest + APART), G.dtype)
+    for a in range(lo, hi, longest):
+        b = min(a + longest, hi)
+        transpose(X, a, b, shift, factor, root, T, 0)
+        if b - a < longest:
+            T[:, b - a :] = 0.0
+        tile_products(T, b - a, 0, G.shape[0], G)
     return 0.0
 
 

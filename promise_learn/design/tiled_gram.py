@@ -1,0 +1,75 @@
+"""Gram matrices of dense rows by tiles of our own, where they are faster than BLAS."""
+
+from functools import partial
+
+import numpy as np
+
+from .. import kernels
+from ..kernels import _threads
+from ..kernels._threads import evenly
+
+TILED = 400  # order up to which tiles are faster than any BLAS
+SUM_BYTES = 2**22  # of a sum that each part of the rows may have for itself
+
+
+def is_tiled(order):
+    """Whether tiles are faster than BLAS.
+
+    Both are limited by the arithmetic of a core. Tiles waste less of it where a matrix
+    is small, and in any case where a BLAS does not know how long vectors may be.
+    """
+    tiles = kernels.grams
+    return order <= TILED or (tiles.LONG_VECTORS and _threads.blas_has_short_vectors())
+
+
+def rounded(order):
+    """Least multiple of the side of a tile that is no less."""
+    side = kernels.grams.SIDE
+    return -(-order // side) * side
+
+
+def trimmed(G, order):
+    """First rows and columns of a square matrix, contiguous."""
+    return np.ascontiguousarray(G[:order, :order])
+
+
+def banded_gram(n, dim, dtype, fill):
+    """Lower triangle of Z'Z for n rows Z of length dim, a band of it in each thread.
+
+    Parameters
+    ----------
+    n, dim : int
+        Shape of Z.
+    dtype : dtype
+        Of Z and the sums.
+    fill : callable
+        ``fill(lo, hi, T, at)`` writes rows lo:hi into columns of T from `at` on, and
+        releases the GIL.
+
+    Returns
+    -------
+    ndarray (dim, dim)
+    """
+    tiles, order = kernels.grams, rounded(dim)
+    longest = min(n, tiles.LENGTH // np.dtype(dtype).itemsize)
+    T = np.zeros((order + tiles.TURNED, longest + tiles.APART), dtype)
+    G = np.zeros((order, order), dtype)
+
+    def bands(parts):
+        return tiles.SIDE * (
+            order // tiles.SIDE * np.sqrt(np.arange(parts + 1) / parts)
+        ).astype(int)
+
+    for lo in range(0, n, longest):
+        hi = min(n, lo + longest)
+        length = hi - lo
+        T[:, length:] = 0.0
+        _threads.run(
+            lambda k, a, b, lo=lo: fill(a, b, T, a - lo),
+            _threads.partition(partial(evenly, lo, hi), length * order, 0),
+        )
+        _threads.run(
+            lambda k, a, b, length=length: tiles.tile_products(T, length, a, b, G),
+            _threads.partition(bands, length * order**2 // 2, 0),
+        )
+    return trimmed(G, dim)
