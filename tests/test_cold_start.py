@@ -250,3 +250,18 @@ def test_fits_work_where_no_folder_is_writable(tmp_path):
     )
     assert output[0].startswith(str(site))
     assert np.allclose(np.array(output[1:], float), [2, 0, 0])
+
+
+@pytest.mark.parametrize("features", ["", "+avx2,+fma", "+avx512f,+avx512vl"])
+def test_tiles_fit_the_registers_that_numba_compiles_for(features, tmp_path):
+    """The machine code of those that a machine lacks is made, but not run."""
+    script = """
+from promise_learn import kernels
+tiles = kernels.grams
+tiles.tile_products.compile("(float64[:, ::1], int64, int64, int64, float64[:, ::1])")
+print(tiles.SIDE, tiles.LONG_VECTORS)
+"""
+    settings = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": features}
+    settings["NUMBA_CACHE_DIR"] = str(tmp_path)
+    out = run_script(script, **settings)
+    assert out == (["4", "True"] if "avx512f" in features else ["3", "False"])

@@ -18,6 +18,7 @@ from promise_learn.design import (
     compiled,
     faster_storage,
     nonempty_columns,
+    tiled_gram,
     wide_gram,
 )
 from promise_learn.design.rows import Rows
@@ -214,11 +215,21 @@ def test_constant_column_is_zero_once_it_is_centred(level, rows):
     assert_allclose(design.gram(d)[np.ix_(others, others)], gram, 1e-11, 1e-9)
 
 
-@pytest.mark.parametrize("room", [2**25, 1], ids=["own threads", "threads of BLAS"])
-@pytest.mark.parametrize("storage", ["C", "F"])
-def test_wide_gram_is_summed_over_blocks_of_rows(storage, room, monkeypatch):
+@pytest.fixture(params=["sums", "bands", "BLAS", "threads of BLAS"])
+def form(request, monkeypatch):
+    """How the Gram matrix of dense rows is formed."""
+    tiles = request.param in ("sums", "bands")
+    monkeypatch.setattr(compiled, "is_tiled", lambda order: tiles)
+    if request.param == "bands":
+        monkeypatch.setattr(compiled, "SUM_BYTES", 0)
+    if request.param == "threads of BLAS":
+        monkeypatch.setattr(wide_gram, "PRIVATE_BYTES", 1)
     monkeypatch.setattr(wide_gram, "GRAM_BLOCK_BYTES", 1)
-    monkeypatch.setattr(wide_gram, "PRIVATE_BYTES", room)
+    return request.param
+
+
+@pytest.mark.parametrize("storage", ["C", "F"])
+def test_gram_is_summed_over_blocks_of_rows(storage, form):
     n, p = 5 * wide_gram.LEAST_ROWS + 10, 140
     X, d = store(half_empty(n, p), storage), RNG.random(n)
     shift = RNG.standard_normal(p)
@@ -229,7 +240,7 @@ def test_wide_gram_is_summed_over_blocks_of_rows(storage, room, monkeypatch):
     assert_array_equal(gram, gram.T)
     with threadpool_limits(1):
         alone = design.gram(d)
-    if room > 1:
+    if form != "threads of BLAS":
         assert_array_equal(alone, gram)
     unit = np.sqrt(np.diagonal(expected))
     scaled = expected / np.outer(unit, unit)
@@ -244,7 +255,7 @@ def test_wide_gram_is_summed_over_blocks_of_rows(storage, room, monkeypatch):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("shape", [(40, 900), (150, 2600)], ids=str)
 def test_row_gram_keeps_the_digits_of_columns_far_from_zero(
-    shape, storage, dtype, level
+    shape, storage, dtype, level, form
 ):
     """At the last level the products of X itself lose twelve."""
     X = (half_empty(*shape) + level).astype(dtype)
@@ -260,8 +271,8 @@ def test_row_gram_keeps_the_digits_of_columns_far_from_zero(
 @pytest.mark.parametrize("p", [1, 63, 64, 127, 140])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("storage", ["C", "F", "csr_array"])
-def test_gram_of_any_width(storage, dtype, p):
-    """Kernels of our own up to 128 columns, BLAS beyond; with units, float32."""
+def test_gram_of_any_width(storage, dtype, p, form):
+    """With units in float32."""
     X, rng = half_empty(301, p, dtype=dtype), np.random.default_rng(0)
     shift = np.zeros(p) if storage == "csr_array" else rng.standard_normal(p)
     Z = np.column_stack([X.astype(float) - shift, np.ones(301)])
@@ -278,6 +289,23 @@ def test_gram_of_any_width(storage, dtype, p):
     assert_allclose(
         single / np.outer(size, size), scaled / np.outer(size, size), 0, 5e-6
     )
+
+
+@pytest.mark.parametrize("order", [1, 400, 401, 4000])
+@pytest.mark.parametrize("longer", [False, True])
+@pytest.mark.parametrize("blas", ["Haswell", "SkylakeX", None])
+def test_large_gram_matrices_are_left_to_a_blas_that_is_as_fast(
+    order, longer, blas, monkeypatch
+):
+    class Library:
+        architecture = blas
+
+    monkeypatch.setattr(kernels.grams, "LONG_VECTORS", longer)
+    monkeypatch.setattr(_threads, "_libraries", lambda: [Library])
+    _threads.blas_has_short_vectors.cache_clear()
+    expected = order <= 400 or (longer and blas == "Haswell")
+    assert tiled_gram.is_tiled(order) == expected
+    _threads.blas_has_short_vectors.cache_clear()
 
 
 @STORAGES

@@ -24,7 +24,6 @@ from promise_learn.design import (
     draw_landmarks,
     draw_map,
     features,
-    wide_gram,
 )
 from promise_learn.design.landmarks import landmark_bytes, value_bytes
 from promise_learn.design.maps import map_bytes
@@ -175,15 +174,18 @@ def problem(task, n):
 
 @pytest.fixture
 def grams(monkeypatch):
-    """Gram matrices that were formed, one entry each."""
-    formed, original = [], wide_gram.wide_gram
+    """Rows of the Gram matrices that were formed."""
+    formed = []
 
-    def counted(n, *args):
-        formed.append(n)
-        return original(n, *args)
+    def counting(original):
+        def counted(self, *args):
+            formed.append(self.shape[0])
+            return original(self, *args)
 
-    for module in (compiled, features):
-        monkeypatch.setattr(module, "wide_gram", counted)
+        return counted
+
+    for rows in (compiled.DenseRows, features.FeatureRows):
+        monkeypatch.setattr(rows, "gram", counting(rows.gram))
     return formed
 
 

@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import textwrap
-from threading import get_ident
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -57,13 +58,17 @@ def test_coefficients_do_not_depend_on_the_number_of_threads(
 
 @pytest.mark.parametrize("user_api", ["blas", "openmp"])
 def test_a_limit_of_threadpoolctl_holds_for_passes(user_api, two_cores):
+    def task(k, lo, hi):
+        time.sleep(0.01)  # or one thread has done all before another begins
+        return threading.get_ident()
+
     def threads():
-        return set(_threads.run(lambda k, lo, hi: get_ident(), [(0, 1)] * 8))
+        return set(_threads.run(task, [(0, 1)] * 8))
 
     with threadpool_limits(2):
         assert len(threads()) == 2
         with threadpool_limits(1, user_api=user_api):
-            assert threads() == {get_ident()}
+            assert threads() == {threading.get_ident()}
 
 
 SCRIPT = """
@@ -157,3 +162,27 @@ def test_serial_blas_gives_the_limits_back_to_threads_that_overlap():
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(turn, range(40))) == {1}
     assert limits() == before
+
+
+def test_a_thread_that_is_held_up_leaves_the_parts_to_the_others(monkeypatch):
+    monkeypatch.setattr(_threads, "thread_limit", lambda: 2)
+    here, done = threading.current_thread(), threading.Semaphore(0)
+
+    def task(k, lo, hi):
+        if threading.current_thread() is not here:
+            return all(done.acquire(timeout=60) for _ in range(6))
+        time.sleep(0.01)  # so that the other thread gets a part
+        done.release()
+        return True
+
+    assert all(_threads.run(task, [(k, k + 1) for k in range(8)]))
+
+
+def test_a_thread_that_has_not_begun_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(_threads, "thread_limit", lambda: 2)
+    free = threading.Event()
+    held = [_threads._pool().submit(free.wait) for _ in range(_threads.MAX_PARTS)]
+    results = _threads.run(lambda k, lo, hi: lo, [(k, k + 1) for k in range(8)])
+    assert results == list(range(8))
+    assert not any(thread.done() for thread in held)
+    free.set()

@@ -36,10 +36,14 @@ def _controller():
     return ThreadpoolController()
 
 
+def _libraries():
+    return _controller().lib_controllers
+
+
 @lru_cache(maxsize=1)
 def blas_has_short_vectors():
     """Whether a BLAS is in use that is known to have vectors of 256 bits or less."""
-    names = {getattr(library, "architecture", None) for library in _controller().lib_controllers}
+    names = {getattr(library, "architecture", None) for library in _libraries()}
     return bool(names & SHORT_VECTORS)
 
 
@@ -57,7 +61,7 @@ def _numba_limit():
 
 def thread_limit():
     """Threads that the cores, Numba, BLAS and OpenMP (threadpoolctl) allow now."""
-    limits = [library.num_threads for library in _controller().lib_controllers]
+    limits = [library.num_threads for library in _libraries()]
     return min(filter(None, [cores(), _numba_limit(), *limits]))
 
 
@@ -117,6 +121,10 @@ def evenly(lo, hi, parts):
 
 def run(task, ranges, blas=False):
     """Call ``task(k, lo, hi)`` for every range, in threads; results in order.
+
+    A thread takes the next range when it is free, and one that has not begun when none
+    are left is not waited for: its core may be taken, by the threads of a BLAS that
+    still spin after their last product.
 
     A task that calls BLAS says so: it gets BLAS in one thread, whatever the number of
     ranges, so that the same sums come out.

@@ -1,7 +1,7 @@
 """Products of a few rows with a few others, summed in the registers of the machine.
 
-Written for the compiler and not in Python, because on Intel machines it makes vectors
-of half the length that the registers have.
+Written for the compiler and not in Python: on Intel machines it would make vectors of
+half the length that registers have, and no transposition without memory.
 """
 
 from llvmlite import ir
@@ -11,7 +11,10 @@ from numba.core import cgutils
 from numba.core.config import CPU_FEATURES
 from numba.extending import intrinsic
 
-LONG_VECTORS = "+avx512f" in (CPU_FEATURES or get_host_cpu_features().flatten())
+FEATURES = CPU_FEATURES  # what Numba compiles for, if not for this machine
+if FEATURES is None:
+    FEATURES = get_host_cpu_features().flatten()
+LONG_VECTORS = "+avx512f" in FEATURES
 # rows of a tile, and bits of a vector: sixteen sums and what they are made of fit
 # thirty-two registers, nine fit sixteen
 SIDE, BITS = (4, 512) if LONG_VECTORS else (3, 256)
