@@ -26,7 +26,7 @@ from problems import SUITES, estimator, load  # noqa: E402
 
 PARTS = {
     "passes": ("passes.py", "_rows_numba.py", "kernels/rows.py"),
-    "gram": ("grams.py", "wide_gram.py"),
+    "gram": ("grams.py", "tiled_gram.py", "wide_gram.py"),
     "factor": ("cholesky.py", "spd.py", "dpotrf", "_linalg.py"),
     "validation": ("sklearn/", "narwhals", "inspect.py", "scipy/sparse"),
 }

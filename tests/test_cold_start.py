@@ -257,8 +257,9 @@ def test_tiles_fit_the_registers_that_numba_compiles_for(features, tmp_path):
     """The machine code of those that a machine lacks is made, but not run."""
     script = """
 from promise_learn import kernels
-tiles = kernels.grams
-tiles.tile_products.compile("(float64[:, ::1], int64, int64, int64, float64[:, ::1])")
+tiles = kernels.tiles
+rows = "float64[:, ::1]"
+kernels.grams.tile_products.compile(f"({rows}, int64, int64, int64, {rows})")
 print(tiles.SIDE, tiles.LONG_VECTORS)
 """
     settings = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": features}

@@ -300,7 +300,7 @@ def test_large_gram_matrices_are_left_to_a_blas_that_is_as_fast(
     class Library:
         architecture = blas
 
-    monkeypatch.setattr(kernels.grams, "LONG_VECTORS", longer)
+    monkeypatch.setattr(kernels.tiles, "LONG_VECTORS", longer)
     monkeypatch.setattr(_threads, "_libraries", lambda: [Library])
     _threads.blas_has_short_vectors.cache_clear()
     expected = order <= 400 or (longer and blas == "Haswell")

@@ -218,14 +218,14 @@ def test_inverse_from_half_of_a_symmetric_matrix(order, dtype):
 @pytest.mark.parametrize("length", [1, 5, 64, 100])
 def test_tiles_of_a_gram_matrix(length, dtype):
     """By bands of rows; what is above the diagonal does not count."""
-    tiles, rng = kernels.grams, np.random.default_rng(0)
-    order = 40 * tiles.SIDE  # more than one strip
-    T = np.zeros((order, length + tiles.APART), dtype)
+    grams, rng = kernels.grams, np.random.default_rng(0)
+    order = 40 * kernels.tiles.SIDE  # more than one strip
+    T = np.zeros((order, length + grams.APART), dtype)
     T[:, :length] = rng.integers(-8, 8, (order, length))  # sums without rounding
     G = np.ones((order, order), dtype)
     for first, last in [(0, 2), (2, 25), (25, 40)]:
-        first, last = first * tiles.SIDE, last * tiles.SIDE
-        tiles.tile_products(T, length, first, last, G)
+        first, last = first * kernels.tiles.SIDE, last * kernels.tiles.SIDE
+        grams.tile_products(T, length, first, last, G)
     assert_array_equal(np.tril(G), np.tril(1 + T @ T.T))
 
 
@@ -234,11 +234,11 @@ def test_tiles_of_a_gram_matrix(length, dtype):
 @pytest.mark.parametrize("shape", [(3, 2), (8, 8), (29, 17)], ids=str)
 @pytest.mark.parametrize("at", [0, 5])
 def test_transposed_rows(shape, storage, dtype, at):
-    tiles, rng = kernels.grams, np.random.default_rng(0)
+    grams, rng = kernels.grams, np.random.default_rng(0)
     (n, p), X = shape, store(half_empty(*shape, dtype=dtype), storage)
     shift, factor, root = rng.random(p), rng.random(p + 1), rng.random(n)
-    T = np.full((p + 1 + tiles.TURNED, n + 9), np.nan, dtype)
-    tiles.transpose(DenseRows(X).kernel_view, 1, n, shift, factor, root, T, at)
+    T = np.full((p + 1 + kernels.tiles.TURNED, n + 9), np.nan, dtype)
+    grams.transpose(DenseRows(X).kernel_view, 1, n, shift, factor, root, T, at)
     Z = np.column_stack([X - shift, np.ones(n)]) * factor * root[:, None]
     assert_allclose(T[: p + 1, at : at + n - 1], Z[1:].T, 1e-6, 1e-7)
     outside = np.delete(T, np.s_[at : at + n - 1], axis=1)

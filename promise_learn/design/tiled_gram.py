@@ -18,13 +18,13 @@ def is_tiled(order):
     Both are limited by the arithmetic of a core. Tiles waste less of it where a matrix
     is small, and in any case where a BLAS does not know how long vectors may be.
     """
-    tiles = kernels.grams
-    return order <= TILED or (tiles.LONG_VECTORS and _threads.blas_has_short_vectors())
+    longer = kernels.tiles.LONG_VECTORS and _threads.blas_has_short_vectors()
+    return order <= TILED or longer
 
 
 def rounded(order):
     """Least multiple of the side of a tile that is no less."""
-    side = kernels.grams.SIDE
+    side = kernels.tiles.SIDE
     return -(-order // side) * side
 
 
@@ -50,15 +50,14 @@ def banded_gram(n, dim, dtype, fill):
     -------
     ndarray (dim, dim)
     """
-    tiles, order = kernels.grams, rounded(dim)
-    longest = min(n, tiles.LENGTH // np.dtype(dtype).itemsize)
-    T = np.zeros((order + tiles.TURNED, longest + tiles.APART), dtype)
+    grams, side, order = kernels.grams, kernels.tiles.SIDE, rounded(dim)
+    longest = min(n, grams.LENGTH // np.dtype(dtype).itemsize)
+    T = np.zeros((order + kernels.tiles.TURNED, longest + grams.APART), dtype)
     G = np.zeros((order, order), dtype)
 
     def bands(parts):
-        return tiles.SIDE * (
-            order // tiles.SIDE * np.sqrt(np.arange(parts + 1) / parts)
-        ).astype(int)
+        shares = np.sqrt(np.arange(parts + 1) / parts)  # of a triangle
+        return side * (order // side * shares).astype(int)
 
     for lo in range(0, n, longest):
         hi = min(n, lo + longest)
@@ -69,7 +68,7 @@ def banded_gram(n, dim, dtype, fill):
             _threads.partition(partial(evenly, lo, hi), length * order, 0),
         )
         _threads.run(
-            lambda k, a, b, length=length: tiles.tile_products(T, length, a, b, G),
+            lambda k, a, b, length=length: grams.tile_products(T, length, a, b, G),
             _threads.partition(bands, length * order**2 // 2, 0),
         )
     return trimmed(G, dim)

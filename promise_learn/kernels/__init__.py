@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-_MODULES = {"blocks", "features", "grams", "passes", "pointwise", "rows"}
+_MODULES = {"blocks", "features", "grams", "passes", "pointwise", "rows", "tiles"}
 
 
 def __getattr__(name):

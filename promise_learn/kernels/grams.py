@@ -8,7 +8,7 @@ from numba import types
 from numba.extending import overload
 
 from ._jit import jit
-from ._tiles import LONG_VECTORS, SIDE, TURNED, add_tile, turn_tile  # noqa: F401
+from .tiles import SIDE, TURNED, add_tile, turn_tile
 
 LENGTH = 2048  # bytes of a row of a tile
 APART = 16  # entries more in memory: lengths are rounded up to a vector, and rows a

@@ -7,14 +7,17 @@ half the length that registers have, and no transposition without memory.
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
 from numba import types
-from numba.core import cgutils
-from numba.core.config import CPU_FEATURES
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-FEATURES = CPU_FEATURES  # what Numba compiles for, if not for this machine
-if FEATURES is None:
-    FEATURES = get_host_cpu_features().flatten()
-LONG_VECTORS = "+avx512f" in FEATURES
+
+def _features():
+    """Return what Numba compiles for: this machine, unless it was told otherwise."""
+    told = config.CPU_FEATURES
+    return get_host_cpu_features().flatten() if told is None else told
+
+
+LONG_VECTORS = "+avx512f" in _features()
 # rows of a tile, and bits of a vector: sixteen sums and what they are made of fit
 # thirty-two registers, nine fit sixteen
 SIDE, BITS = (4, 512) if LONG_VECTORS else (3, 256)
@@ -63,13 +66,9 @@ def add_tile(typing, T, j, k, length, G):
     """
 
     def generate(context, builder, signature, arguments):
-        kind, *numbers, target = signature.args
-        values = context.make_array(kind)(context, builder, arguments[0])
-        sums = context.make_array(target)(context, builder, arguments[-1])
-        j, k, length = (
-            context.cast(builder, number, given, types.intp)
-            for number, given in zip(arguments[1:-1], numbers, strict=True)
-        )
+        (kind, *_, target), (values, j, k, length, sums) = signature.args, arguments
+        values = context.make_array(kind)(context, builder, values)
+        sums = context.make_array(target)(context, builder, sums)
         word, size = context.get_data_type(kind.dtype), kind.dtype.bitwidth // 8
         vector, intp = ir.VectorType(word, BITS // (8 * size)), cgutils.intp_t
         some, contract = range(SIDE), ("contract",)
@@ -123,4 +122,4 @@ def add_tile(typing, T, j, k, length, G):
                 builder.store(builder.fadd(builder.load(at), one), at)
         return context.get_dummy_value()
 
-    return types.void(T, j, k, length, G), generate
+    return types.void(T, types.intp, types.intp, types.intp, G), generate
