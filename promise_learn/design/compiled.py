@@ -14,7 +14,7 @@ import numpy as np
 from .. import kernels
 from .._arrays import is_numpy, is_sparse, read_only
 from ..kernels import _threads
-from ..kernels._threads import MAX_PARTS, evenly
+from ..kernels._threads import evenly
 from . import rates
 from .rows import Rows, array_rows
 from .tiled_gram import SUM_BYTES, banded_gram, is_tiled, rounded, trimmed
@@ -38,11 +38,10 @@ class CompiledRows(Rows):
     def _boundaries(self, parts):
         return evenly(0, self.shape[0], parts)
 
-    def _partition(self, work, width):
-        key = (work, width)
-        if key not in self._ranges:
-            self._ranges[key] = _threads.partition(self._boundaries, work, width)
-        return self._ranges[key]
+    def _partition(self, *arguments):
+        if arguments not in self._ranges:
+            self._ranges[arguments] = _threads.partition(self._boundaries, *arguments)
+        return self._ranges[arguments]
 
     def _accumulate(self, kernel, shape, work=None):
         width = math.prod(shape)
@@ -223,7 +222,9 @@ class DenseRows(CompiledRows):
         """Lower triangle by tiles of our own."""
         X, root, (n, dim) = self.kernel_view, np.sqrt(d), (self.shape[0], len(factor))
         order = rounded(dim)
-        if np.dtype(dtype).itemsize * order**2 > min(SUM_BYTES, self.room / MAX_PARTS):
+        size = np.dtype(dtype).itemsize * order**2
+        most = min(n // order, min(SUM_BYTES, self.room) // size)
+        if most < 2:
 
             def fill(lo, hi, T, at):
                 kernels.grams.transpose(X, lo, hi, shift, factor, root, T, at)
@@ -234,7 +235,7 @@ class DenseRows(CompiledRows):
             return kernels.grams.dense_gram(X, lo, hi, shift, factor, root, G)
 
         work = max(2 * self.nnz, n * order**2 // 8)
-        ranges = self._partition(work, order**2)
+        ranges = self._partition(work, order**2, most)
         G, _ = _threads.accumulate(add, ranges, (order, order), dtype)
         return trimmed(G, dim)
 

@@ -9,7 +9,7 @@ from ..kernels import _threads
 from ..kernels._threads import evenly
 
 TILED = 400  # order up to which tiles are faster than any BLAS
-SUM_BYTES = 2**22  # of a sum that each part of the rows may have for itself
+SUM_BYTES = 2**25  # of the sums that parts of the rows may have for themselves
 
 
 def is_tiled(order):
