@@ -220,6 +220,8 @@ def form(request, monkeypatch):
     """How the Gram matrix of dense rows is formed."""
     tiles = request.param in ("sums", "bands")
     monkeypatch.setattr(compiled, "is_tiled", lambda order: tiles)
+    if tiles:
+        monkeypatch.setattr(_threads, "WORK_PER_PART", 5000)  # several, of any shape
     if request.param == "bands":
         monkeypatch.setattr(compiled, "SUM_BYTES", 0)
     if request.param == "threads of BLAS":
@@ -291,6 +293,31 @@ def test_gram_of_any_width(storage, dtype, p, form):
     )
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)], ids=str)
+@pytest.mark.parametrize("intercept", [True, False])
+def test_gram_of_nothing(shape, intercept):
+    rows = compiled.DenseRows(np.zeros(shape))
+    G = rows.gram(np.zeros(shape[0]), np.zeros(shape[1]), intercept)
+    assert_array_equal(G, np.zeros((shape[1] + intercept,) * 2))
+
+
+@pytest.mark.parametrize("n", [300, 3000])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_gram_matrix_keeps_to_its_room(n, dtype):
+    """Of one matrix and a half in its dtype, beside vectors."""
+    X, p = np.ones((n, 300)), 300
+    size = np.dtype(dtype).itemsize * (p + 1) ** 2
+    rows = compiled.DenseRows(X, room=1.5 * size)
+    factor = np.ones(p + 1) if dtype == "float32" else None
+    arguments = np.ones(n), np.zeros(p), True, factor
+    rows.gram(*arguments)
+    tracemalloc.start()
+    rows.gram(*arguments)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert size <= peak <= 1.5 * size + 64 * n
+
+
 @pytest.mark.parametrize("order", [1, 400, 401, 4000])
 @pytest.mark.parametrize("longer", [False, True])
 @pytest.mark.parametrize("blas", ["Haswell", "SkylakeX", None])
@@ -302,10 +329,10 @@ def test_large_gram_matrices_are_left_to_a_blas_that_is_as_fast(
 
     monkeypatch.setattr(kernels.tiles, "LONG_VECTORS", longer)
     monkeypatch.setattr(_threads, "_libraries", lambda: [Library])
-    _threads.blas_has_short_vectors.cache_clear()
+    uncached = _threads.blas_has_short_vectors.__wrapped__
+    monkeypatch.setattr(_threads, "blas_has_short_vectors", uncached)
     expected = order <= 400 or (longer and blas == "Haswell")
     assert tiled_gram.is_tiled(order) == expected
-    _threads.blas_has_short_vectors.cache_clear()
 
 
 @STORAGES

@@ -166,23 +166,52 @@ def test_serial_blas_gives_the_limits_back_to_threads_that_overlap():
 
 def test_a_thread_that_is_held_up_leaves_the_parts_to_the_others(monkeypatch):
     monkeypatch.setattr(_threads, "thread_limit", lambda: 2)
-    here, done = threading.current_thread(), threading.Semaphore(0)
+    here, most, done = threading.current_thread(), threading.Event(), []
 
     def task(k, lo, hi):
         if threading.current_thread() is not here:
-            return all(done.acquire(timeout=60) for _ in range(6))
+            return most.wait(timeout=60)
         time.sleep(0.01)  # so that the other thread gets a part
-        done.release()
+        done.append(k)
+        if len(done) == 6:
+            most.set()
         return True
 
     assert all(_threads.run(task, [(k, k + 1) for k in range(8)]))
+    assert len(done) >= 6
 
 
 def test_a_thread_that_has_not_begun_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(_threads, "thread_limit", lambda: 2)
     free = threading.Event()
-    held = [_threads._pool().submit(free.wait) for _ in range(_threads.MAX_PARTS)]
-    results = _threads.run(lambda k, lo, hi: lo, [(k, k + 1) for k in range(8)])
-    assert results == list(range(8))
-    assert not any(thread.done() for thread in held)
-    free.set()
+    held = [_threads._pool().submit(free.wait, 60) for _ in range(_threads.MAX_PARTS)]
+    try:
+        results = _threads.run(lambda k, lo, hi: lo, [(k, k + 1) for k in range(8)])
+        assert results == list(range(8))
+        assert not any(thread.done() for thread in held)
+    finally:
+        free.set()
+
+
+@pytest.mark.parametrize("fails_here", [True, False])
+def test_nothing_runs_on_after_an_error(fails_here, monkeypatch):
+    monkeypatch.setattr(_threads, "thread_limit", lambda: 2)
+    here, other_began, running = threading.current_thread(), threading.Event(), []
+
+    def task(k, lo, hi):
+        running.append(k)
+        try:
+            if threading.current_thread() is not here:
+                other_began.set()
+            assert other_began.wait(60)
+            time.sleep(0.01)
+            if fails_here == (threading.current_thread() is here):
+                raise ArithmeticError("in one part")
+        finally:
+            running.remove(k)
+
+    with pytest.raises(ArithmeticError, match="in one part"):
+        _threads.run(task, [(k, k + 1) for k in range(16)])
+    assert not running
+    time.sleep(0.05)
+    assert not running

@@ -17,7 +17,7 @@ from ..kernels import _threads
 from ..kernels._threads import evenly
 from . import rates
 from .rows import Rows, array_rows
-from .tiled_gram import SUM_BYTES, banded_gram, is_tiled, rounded, trimmed
+from .tiled_gram import SUM_BYTES, banded_gram, is_tiled, rounded
 from .wide_gram import wide_gram
 
 BLOCK_BYTES = 2**24  # of rows that a product with several columns takes at once
@@ -210,7 +210,7 @@ class DenseRows(CompiledRows):
             np.subtract(self.columns(lo, hi), shift[lo:hi], out=out)
 
         if is_tiled(n):
-            K = banded_gram(p, n, np.float64, fill)
+            K = banded_gram(p, n, np.float64, fill, self.room)
         else:
             K = wide_gram(
                 p, n, np.float64, lambda lo, hi, Z: fill(lo, hi, Z.T), self.room, "F"
@@ -223,13 +223,13 @@ class DenseRows(CompiledRows):
         X, root, (n, dim) = self.kernel_view, np.sqrt(d), (self.shape[0], len(factor))
         order = rounded(dim)
         size = np.dtype(dtype).itemsize * order**2
-        most = min(n // order, min(SUM_BYTES, self.room) // size)
+        most = min(n // max(order, 1), min(SUM_BYTES, self.room) // max(size, 1) - 1)
         if most < 2:
 
             def fill(lo, hi, T, at):
                 kernels.grams.transpose(X, lo, hi, shift, factor, root, T, at)
 
-            return banded_gram(n, dim, dtype, fill)
+            return banded_gram(n, dim, dtype, fill, self.room)
 
         def add(lo, hi, G):
             return kernels.grams.dense_gram(X, lo, hi, shift, factor, root, G)
@@ -237,7 +237,7 @@ class DenseRows(CompiledRows):
         work = max(2 * self.nnz, n * order**2 // 8)
         ranges = self._partition(work, order**2, most)
         G, _ = _threads.accumulate(add, ranges, (order, order), dtype)
-        return trimmed(G, dim)
+        return kernels.grams.compact(G, dim)
 
     def _wide_gram(self, d, shift, factor, dtype):
         """Lower triangle by symmetric products of BLAS on row blocks."""

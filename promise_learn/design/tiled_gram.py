@@ -7,9 +7,10 @@ import numpy as np
 from .. import kernels
 from ..kernels import _threads
 from ..kernels._threads import evenly
+from .wide_gram import BLOCK_SHARE, FEWEST_ROWS
 
 TILED = 400  # order up to which tiles are faster than any BLAS
-SUM_BYTES = 2**25  # of the sums that parts of the rows may have for themselves
+SUM_BYTES = 2**25  # of the sums that parts of the rows have for themselves, and theirs
 
 
 def is_tiled(order):
@@ -28,12 +29,7 @@ def rounded(order):
     return -(-order // side) * side
 
 
-def trimmed(G, order):
-    """First rows and columns of a square matrix, contiguous."""
-    return np.ascontiguousarray(G[:order, :order])
-
-
-def banded_gram(n, dim, dtype, fill):
+def banded_gram(n, dim, dtype, fill, room):
     """Lower triangle of Z'Z for n rows Z of length dim, a band of it in each thread.
 
     Parameters
@@ -45,13 +41,17 @@ def banded_gram(n, dim, dtype, fill):
     fill : callable
         ``fill(lo, hi, T, at)`` writes rows lo:hi into columns of T from `at` on, and
         releases the GIL.
+    room : float
+        Bytes that the matrix and what it is made of may take.
 
     Returns
     -------
     ndarray (dim, dim)
     """
     grams, side, order = kernels.grams, kernels.tiles.SIDE, rounded(dim)
-    longest = min(n, grams.LENGTH // np.dtype(dtype).itemsize)
+    size = np.dtype(dtype).itemsize
+    few = max(FEWEST_ROWS, BLOCK_SHARE * room / max(size * order, 1))
+    longest = int(max(1, min(n, grams.LENGTH // size, few)))
     T = np.zeros((order + kernels.tiles.TURNED, longest + grams.APART), dtype)
     G = np.zeros((order, order), dtype)
 
@@ -71,4 +71,4 @@ def banded_gram(n, dim, dtype, fill):
             lambda k, a, b, length=length: grams.tile_products(T, length, a, b, G),
             _threads.partition(bands, length * order**2 // 2, 0),
         )
-    return trimmed(G, dim)
+    return grams.compact(G, dim)

@@ -7,7 +7,7 @@ do not depend on the number of threads.
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from itertools import count, pairwise
@@ -140,10 +140,15 @@ def run(task, ranges, blas=False):
 
     with serial_blas() if blas else nullcontext():
         others = [_pool().submit(share) for _ in range(1, threads)]
-        share()
-        for other in others:
-            if not other.cancel():
-                other.result()
+        try:
+            share()
+        finally:  # after an error nothing more begins, and nothing runs on
+            for _ in ranges:
+                take()
+            begun = [other for other in others if not other.cancel()]
+            wait(begun)
+        for other in begun:
+            other.result()
     return results
 
 

@@ -10,7 +10,7 @@ from numba.extending import overload
 from ._jit import jit
 from .tiles import SIDE, TURNED, add_tile, turn_tile
 
-LENGTH = 2048  # bytes of a row of a tile
+LENGTH = 2048  # bytes of a row of T, a block of transposed rows
 APART = 16  # entries more in memory: lengths are rounded up to a vector, and rows a
 # power of two apart share a cache set
 STRIP = 96  # columns of a Gram matrix whose tiles stay in cache
@@ -116,7 +116,7 @@ def dense_gram(X, lo, hi, shift, factor, root, G):
     See `transpose` for a last column of Z; the order of G is rounded up to a multiple
     of `SIDE`.
     """
-    longest = min(LENGTH // G.itemsize, hi - lo)
+    longest = max(1, min(LENGTH // G.itemsize, hi - lo))
     T = np.zeros((G.shape[0] + TURNED, longest + APART), G.dtype)
     for a in range(lo, hi, longest):
         b = min(a + longest, hi)
@@ -125,6 +125,16 @@ def dense_gram(X, lo, hi, shift, factor, root, G):
             T[:, b - a :] = 0.0
         tile_products(T, b - a, 0, G.shape[0], G)
     return 0.0
+
+
+@jit
+def compact(G, order):
+    """Move the first rows and columns of a square matrix together, and return them."""
+    flat, width = G.reshape(-1), G.shape[1]
+    for i in range(1, order):
+        for j in range(order):
+            flat[i * order + j] = flat[i * width + j]
+    return flat[: order * order].reshape((order, order))
 
 
 @jit

@@ -5,16 +5,15 @@ half the length that registers have, and no transposition without memory.
 """
 
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
 from numba import types
-from numba.core import cgutils, config
+from numba.core import cgutils, codegen, config
 from numba.extending import intrinsic
 
 
 def _features():
     """Return what Numba compiles for: this machine, unless it was told otherwise."""
     told = config.CPU_FEATURES
-    return get_host_cpu_features().flatten() if told is None else told
+    return codegen.get_host_cpu_features() if told is None else told
 
 
 LONG_VECTORS = "+avx512f" in _features()
