@@ -7,7 +7,7 @@ do not depend on the number of threads.
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from itertools import count, pairwise
@@ -145,10 +145,9 @@ def run(task, ranges, blas=False):
         finally:  # after an error nothing more begins, and nothing runs on
             for _ in ranges:
                 take()
-            begun = [other for other in others if not other.cancel()]
-            wait(begun)
-        for other in begun:
-            other.result()
+            errors = [other.exception() for other in others if not other.cancel()]
+    for error in filter(None, errors):
+        raise error
     return results
 
 
