@@ -15,6 +15,7 @@ import numpy as np
 from numba.extending import overload, register_jitable
 
 from ._jit import FASTMATH
+from ._prefetch import prefetch
 from .blocks import rows_add, rows_inner
 from .rows import (
     HUBER,
@@ -28,6 +29,7 @@ from .rows import (
     slope,
 )
 
+AHEAD = 2048  # entries between what is read of rows in any order and what is asked for
 LARGEST = math.log(sys.float_info.max) / 2  # margin up to which a Poisson mean grows
 
 verb = partial(overload, jit_options={"fastmath": FASTMATH})
@@ -62,8 +64,10 @@ def _dot(X, rows, w):
 def _dot_dense(X, rows, w):
     u = w / X.scale
     centre = _inner(X.shift, u)
-    eta = np.empty(rows.shape[0], w.dtype)
+    eta, p = np.empty(rows.shape[0], w.dtype), X.values.shape[1]
+    ahead, last = 1 + AHEAD // (p + 1), rows.shape[0] - 1
     for i in range(rows.shape[0]):
+        prefetch(X.values, (rows[min(i + ahead, last)], 0), p)
         eta[i] = _inner(X.values[rows[i]], u) - centre
     return eta
 
