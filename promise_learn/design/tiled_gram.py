@@ -10,7 +10,7 @@ from ..kernels._threads import evenly
 from .wide_gram import BLOCK_SHARE, FEWEST_ROWS
 
 TILED = 400  # order up to which tiles are faster than any BLAS
-SUM_BYTES = 2**25  # of the sums that parts of the rows have for themselves, and theirs
+SUM_BYTES = 2**25  # of the sums of parts of the rows, and of their total
 
 
 def is_tiled(order):
