@@ -52,7 +52,7 @@ def banded_gram(n, dim, dtype, fill, room):
     size = np.dtype(dtype).itemsize
     few = max(FEWEST_ROWS, BLOCK_SHARE * room / max(size * order, 1))
     longest = int(max(1, min(n, grams.LENGTH // size, few)))
-    T = np.zeros((order + kernels.tiles.TURNED, longest + grams.APART), dtype)
+    T = np.zeros((order, longest + grams.APART), dtype)
     G = np.zeros((order, order), dtype)
 
     def bands(parts):

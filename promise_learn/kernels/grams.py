@@ -8,6 +8,7 @@ from numba import types
 from numba.extending import overload
 
 from ._jit import jit
+from ._prefetch import prefetch
 from .tiles import SIDE, TURNED, add_tile, turn_tile
 
 LENGTH = 2048  # bytes of a row of T, a block of transposed rows
@@ -61,6 +62,8 @@ def block_transpose(X, lo, hi, shift, factor, root, T, at):
 
 @overload(block_transpose)
 def _(X, lo, hi, shift, factor, root, T, at):
+    in_order = getattr(X, "layout", None) == "C"
+
     def columns(X, lo, hi, shift, factor, root, T, at):
         weight = root[lo:hi]
         for j in range(X.values.shape[0]):
@@ -69,14 +72,14 @@ def _(X, lo, hi, shift, factor, root, T, at):
                 out[i] = weight[i] * scale * (x[i] - shift[j])
 
     def rows(X, lo, hi, shift, factor, root, T, at):
-        p, whole = X.shape[1], hi - (hi - lo) % TURNED
-        Z = np.zeros((TURNED, p + TURNED), T.dtype)
+        p, whole = X.shape[1], lo
+        if p >= TURNED and in_order:
+            whole = hi - (hi - lo) % TURNED
         for i in range(lo, whole, TURNED):
-            for k in range(TURNED):
-                for j in range(p):
-                    Z[k, j] = root[i + k] * factor[j] * (X[i + k, j] - shift[j])
             for j in range(0, p, TURNED):
-                turn_tile(Z, j, T, at + i - lo)
+                prefetch(X, (i + TURNED, TURNED * j), TURNED * TURNED)
+                j = min(j, p - TURNED)
+                turn_tile(X, i, j, shift, factor, root, T, at + i - lo)
         for i in range(whole, hi):
             for j in range(p):
                 T[j, at + i - lo] = root[i] * factor[j] * (X[i, j] - shift[j])
@@ -117,7 +120,7 @@ def dense_gram(X, lo, hi, shift, factor, root, G):
     of `SIDE`.
     """
     longest = max(1, min(LENGTH // G.itemsize, hi - lo))
-    T = np.zeros((G.shape[0] + TURNED, longest + APART), G.dtype)
+    T = np.zeros((G.shape[0], longest + APART), G.dtype)
     for a in range(lo, hi, longest):
         b = min(a + longest, hi)
         transpose(X, a, b, shift, factor, root, T, 0)

@@ -24,36 +24,53 @@ TURNED = 8  # rows and columns that are transposed at a time
 
 
 @intrinsic
-def turn_tile(typing, Z, j, T, at):
-    """T[j:j + 8, at:at + 8] = Z[:8, j:j + 8]', of one dtype and in row order."""
+def turn_tile(typing, X, i, j, shift, factor, root, T, at):
+    """T[j:j + 8, at:at + 8] = (root * (X - shift) * factor)' for X[i:i + 8, j:j + 8].
+
+    X and T are in row order and have those rows and columns; computed in float64.
+    """
 
     def generate(context, builder, signature, arguments):
-        (kind, *_), (Z, j, T, at) = signature.args, arguments
-        word, size = context.get_data_type(kind.dtype), kind.dtype.bitwidth // 8
-        vector = ir.VectorType(word, TURNED)
-        lanes = ir.VectorType(ir.IntType(32), TURNED)
+        rows, _, _, centres, scales, roots, target, _ = signature.args
+        X, i, j, shift, factor, root, T, at = arguments
         some, intp = range(TURNED), cgutils.intp_t
+        lanes = ir.VectorType(ir.IntType(32), TURNED)
+        double = ir.VectorType(ir.DoubleType(), TURNED)
+        word = ir.VectorType(context.get_data_type(target.dtype), TURNED)
 
-        def entry(array, row, column):
+        def vector(kind, array, *where):
+            """Where eight entries are, and the bytes of one."""
             made = context.make_array(kind)(context, builder, array)
-            at = cgutils.get_item_pointer(context, builder, kind, made, [row, column])
-            return builder.bitcast(at, vector.as_pointer())
+            at = cgutils.get_item_pointer(context, builder, kind, made, where)
+            of = ir.VectorType(context.get_data_type(kind.dtype), TURNED)
+            return builder.bitcast(at, of.as_pointer()), kind.dtype.bitwidth // 8
 
-        rows = [builder.load(entry(Z, intp(m), j), align=size) for m in some]
+        def load(kind, array, *where):
+            at, size = vector(kind, array, *where)
+            values = builder.load(at, align=size)
+            return values if size == 8 else builder.fpext(values, double)
+
+        less, scale = load(centres, shift, j), load(scales, factor, j)
+        roots, turned = load(roots, root, i), []
+        for m in some:
+            x = load(rows, X, builder.add(i, intp(m)), j)
+            weight = builder.shuffle_vector(roots, roots, lanes([m] * TURNED))
+            x = builder.fmul(builder.fsub(x, less), builder.fmul(weight, scale))
+            turned.append(x if word == double else builder.fptrunc(x, word))
         for step in (4, 2, 1):  # blocks of that side change places across the diagonal
             for m in (m for m in some if not m & step):
-                a, b = rows[m], rows[m | step]
+                a, b = turned[m], turned[m | step]
                 upper = [k if not k & step else k - step + TURNED for k in some]
                 lower = [k + step if not k & step else k + TURNED for k in some]
-                rows[m] = builder.shuffle_vector(a, b, lanes(upper))
-                rows[m | step] = builder.shuffle_vector(a, b, lanes(lower))
+                turned[m] = builder.shuffle_vector(a, b, lanes(upper))
+                turned[m | step] = builder.shuffle_vector(a, b, lanes(lower))
         for m in some:
-            builder.store(rows[m], entry(T, builder.add(j, intp(m)), at), align=size)
+            where, size = vector(target, T, builder.add(j, intp(m)), at)
+            builder.store(turned[m], where, align=size)
         return context.get_dummy_value()
 
-    if Z != T:
-        raise TypeError("arrays of one type only")
-    return types.void(Z, types.intp, T, types.intp), generate
+    arguments = X, types.intp, types.intp, shift, factor, root, T, types.intp
+    return types.void(*arguments), generate
 
 
 @intrinsic
