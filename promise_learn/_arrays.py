@@ -27,15 +27,14 @@ def compat():
 
 def is_sparse(X):
     """Whether X is a compressed sparse matrix or array, of SciPy or CuPyX."""
-    return hasattr(X, "indptr")
+    return type(X) is not np.ndarray and hasattr(X, "indptr")
 
 
 def namespace(X):
     """Array namespace of X: that of its values when X is sparse."""
-    values = X.data if is_sparse(X) else X
-    if isinstance(values, np.ndarray):  # NumPy 2 follows the standard without wrappers
+    if is_numpy(X):  # NumPy 2 follows the standard without wrappers
         return np
-    return compat().array_namespace(values)
+    return compat().array_namespace(X.data if is_sparse(X) else X)
 
 
 def device(X):
@@ -50,7 +49,9 @@ def current(X):
 
 def is_numpy(X):
     """Whether X lives in host memory as NumPy or SciPy data."""
-    return isinstance(X.data if is_sparse(X) else X, np.ndarray)
+    if isinstance(X, np.ndarray):
+        return True
+    return is_sparse(X) and isinstance(X.data, np.ndarray)
 
 
 def is_cupy(X):
@@ -71,7 +72,10 @@ def as_numpy(x):
 
 def like(values, X, dtype=None):
     """Array of any kind, or numbers, in X's namespace, device and dtype."""
-    xp, dtype = namespace(X), dtype or X.dtype
+    dtype = dtype or X.dtype
+    if type(values) is np.ndarray is type(X):
+        return values.astype(dtype, copy=False)
+    xp = namespace(X)
     if type(values) is type(X) and device(values) == device(X):
         return xp.astype(values, dtype, copy=False)
     return xp.asarray(as_numpy(values), dtype=dtype, device=device(X))
@@ -133,6 +137,18 @@ def inner(u, v):
     if type(products) is np.ndarray:  # namespaces take three times as long
         return float(np.add.reduce(products, axis=None))
     return float(namespace(products).sum(products))
+
+
+def sum_rows(x):
+    """Sum over the first axis."""
+    if type(x) is np.ndarray:  # namespaces take three times as long
+        return np.add.reduce(x, axis=0)
+    return namespace(x).sum(x, axis=0)
+
+
+def diagonal(A):
+    """Diagonal of a square matrix."""
+    return A.diagonal() if type(A) is np.ndarray else namespace(A).linalg.diagonal(A)
 
 
 def column(v, X):
@@ -213,6 +229,8 @@ def cast(A, dtype):
 
 def nbytes(A):
     """Bytes that an array or a row block occupies."""
+    if type(A) is np.ndarray:
+        return A.nbytes
     if is_sparse(A):
         return A.data.nbytes + A.indices.nbytes + A.indptr.nbytes
     return A.size * (namespace(A).finfo(A.dtype).bits // 8)

@@ -151,6 +151,7 @@ def check_parameters(estimator: object, constraints: dict[str, Constraint]) -> N
             )
 
 
+CSR = sparse.csr_array, sparse.csr_matrix
 NO_TARGET = "no_validation"
 """What scikit-learn's `validate_data` takes for "there is no y here"."""
 
@@ -197,14 +198,23 @@ def validate(estimator, X, y=NO_TARGET, *, reset=True, **options):
     if is_sparse(y):
         raise ValueError("Sparse y is not supported: pass y.toarray().")
     if _is_valid(X) and X.ndim == 2 and (alone or _is_valid_target(X, y)):
-        options = {"skip_check_array": True}
+        _check_features(estimator, X, reset)
     else:
         options |= {"accept_sparse": "csr", "dtype": _float_types(X)}
-    checked = validate_data(estimator, X, y, reset=reset, **options)
-    X, y = (checked, y) if alone else checked
+        checked = validate_data(estimator, X, y, reset=reset, **options)
+        X, y = (checked, y) if alone else checked
     if is_sparse(X):
         X = _canonical(X)
     return X if alone else (X, y)
+
+
+def _check_features(estimator, X, reset):
+    """Note, or check, number and names of the features of a valid X."""
+    nameless = type(X) is np.ndarray and not hasattr(estimator, "feature_names_in_")
+    if nameless and reset:  # asking a plain array for names takes longer than a sum
+        estimator.n_features_in_ = X.shape[1]
+    elif not nameless or X.shape[1] != getattr(estimator, "n_features_in_", None):
+        validate_data(estimator, X, skip_check_array=True, reset=reset)
 
 
 def _is_valid(x):
@@ -212,8 +222,9 @@ def _is_valid(x):
 
     They take a fifth of the time of a fit to a few hundred rows.
     """
-    csr = isinstance(x, sparse.csr_array | sparse.csr_matrix)
-    values = x.data if csr else x
+    values = x
+    if type(x) is not np.ndarray and isinstance(x, CSR):
+        values = x.data
     if type(values) is not np.ndarray or values.dtype not in (np.float64, np.float32):
         return False
     return x.ndim > 0 and 0 not in x.shape and isfinite(_sum(values))
@@ -224,7 +235,7 @@ def _sum(values):
 
     def share(k, lo, hi):
         with np.errstate(over="ignore", invalid="ignore"):  # this thread's own
-            return values[lo:hi].sum()
+            return np.add.reduce(values[lo:hi], axis=None)
 
     ranges = _threads.partition(partial(evenly, 0, len(values)), values.size, 0)
     return sum(_threads.run(share, ranges))

@@ -7,7 +7,7 @@ whole arrays of any namespace; compiled kernels carry the same formulas under ``
 import math
 
 from . import kernels
-from ._arrays import column, device, namespace
+from ._arrays import column, device, namespace, sum_rows
 
 
 class Loss:
@@ -90,7 +90,7 @@ class SquaredError(Loss):
 
     def centred(self, y, weights):
         """Targets less their mean."""
-        shift = namespace(y).sum(column(weights, y) * y, axis=0)
+        shift = sum_rows(column(weights, y) * y)
         return y - shift, weights, shift
 
 

@@ -15,6 +15,8 @@ from ._compat import array, real, validate, validate_weights
 from ._regressors import LinearPrediction
 from .losses import SquaredError
 
+PENALTIES = real(0) | array
+
 
 class RidgeBase(BaseEstimator):
     """Fit of the squared error to one or many targets."""
@@ -180,7 +182,7 @@ class Ridge(MultiOutputMixin, LinearPrediction, RidgeBase):
         Ridge
             Itself.
         """
-        check_common(self, {"alpha": real(0) | array})
+        check_common(self, {"alpha": PENALTIES})
         with unchanged_on_failure(self), current(X):
             X, y = validate(self, X, y, multi_output=True, y_numeric=True)
             weights = validate_weights(sample_weight, X)

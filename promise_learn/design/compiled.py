@@ -272,7 +272,7 @@ class SparseRows(CompiledRows):
     def row_squares(self, v):
         """Sum over columns of x_ij^2 v_j, for every row."""
         X, out = self.X, np.empty(self.shape[0])
-        edges = self._boundaries(1 + self.nnz // SQUARED).tolist()
+        edges = self._boundaries(1 + self.nnz // SQUARED)
         for lo, hi in pairwise(edges):
             first, last = X.indptr[lo], X.indptr[hi]
             squares = X.data[first:last].astype(float) ** 2
@@ -282,8 +282,7 @@ class SparseRows(CompiledRows):
 
     def _boundaries(self, parts):
         edges = np.searchsorted(self.X.indptr, evenly(0, self.nnz, parts))
-        edges[0], edges[-1] = 0, self.shape[0]
-        return edges
+        return [0, *edges[1:-1].tolist(), self.shape[0]]
 
     def _block_dot(self, U):
         X, U = self.kernel_view, np.ascontiguousarray(U, float)
@@ -349,7 +348,7 @@ class SparseRows(CompiledRows):
     def _rows_gram(self, d, dim, parts):
         """Upper triangle, each range of rows in a matrix of its own."""
         X, p = self.kernel_view, self.shape[1]
-        ranges = list(pairwise(self._boundaries(parts).tolist()))
+        ranges = list(pairwise(self._boundaries(parts)))
         return _threads.accumulate(
             lambda lo, hi, G: kernels.grams.sparse_gram(X, lo, hi, 0, p, d, G),
             ranges,
@@ -374,7 +373,7 @@ class SparseRows(CompiledRows):
     def _bands(self, parts):
         """Columns between which pairs of entries are about as many, by some rows."""
         if parts == 1:
-            return np.array([0, self.shape[1]])
+            return [0, self.shape[1]]
         X = self.X[:: max(1, self.shape[0] // BAND_ROWS)]
         after = np.repeat(X.indptr[1:], np.diff(X.indptr)) - np.arange(X.nnz)
         pairs = np.cumsum(np.bincount(X.indices, after, X.shape[1]))

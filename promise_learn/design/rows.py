@@ -18,6 +18,7 @@ from .._arrays import (
     is_sparse,
     namespace,
     nbytes,
+    sum_rows,
     take,
 )
 from ..linalg.gram import row_gram
@@ -136,10 +137,10 @@ class Rows:
         eta = self.dot(u, offset)
         value, slope, curvature = loss.evaluate(eta, y)
         slope = column(s, slope) * slope
-        total = float(self.xp.sum(column(s, value) * value))
+        loss_sum = float(self.xp.sum(column(s, value) * value))
         if curvature.ndim == 1:
             curvature = s * curvature
-        return total, eta, slope, curvature, self.adjoint(slope)
+        return loss_sum, eta, slope, curvature, self.adjoint(slope)
 
     def expand_with_squares(self, loss, u, offset, y, s, shift):
         """As `expand`, then the `squares` of the curvature where they come by the way.
@@ -152,7 +153,7 @@ class Rows:
         """X' t and the sum of t over rows, where t = d * (X v + offset)."""
         t = self.dot(v, offset)
         t = column(d, t) * t
-        return self.adjoint(t), self.xp.sum(t, axis=0)
+        return self.adjoint(t), sum_rows(t)
 
     def sketched(self, d, V, offset):
         """`curved` of the test vectors of a sketch, which features may keep."""
@@ -165,7 +166,7 @@ class Rows:
     def through(self, act, v, offset):
         """X' t and the sum of t over rows, where t = act(X v + offset, rows)."""
         t = act(self.dot(v, offset), slice(None))
-        return self.adjoint(t), self.xp.sum(t, axis=0)
+        return self.adjoint(t), sum_rows(t)
 
     def loss_sum(self, loss, eta, y, s):
         """Weighted loss at margins eta."""
@@ -229,7 +230,7 @@ class Rows:
 
     def means(self, s):
         """Weighted column means X' s / sum(s)."""
-        return self.adjoint(s) / self.xp.sum(s)
+        return self.adjoint(s) / sum_rows(s)
 
     def block(self, rows):
         """Row block of the given host indices."""

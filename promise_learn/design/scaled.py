@@ -13,9 +13,11 @@ from .._arrays import (
     append_row,
     column,
     column_squares,
+    diagonal,
     namespace,
     scale_columns,
     scale_rows,
+    sum_rows,
 )
 from .compiled import rows_of
 
@@ -54,7 +56,7 @@ class Design:
         if self.scale is not None:
             u = u / column(self.scale, u)
         if self.shift is not None:
-            offset = offset - self.xp.sum(column(self.shift, u) * u, axis=0)
+            offset = offset - sum_rows(column(self.shift, u) * u)
         return u, offset
 
     def outer(self, g, total):
@@ -73,12 +75,12 @@ class Design:
 
     def adjoint(self, r):
         """Transposed product, shape (dim,) or (dim, K)."""
-        return self.outer(self.rows.adjoint(r), self.xp.sum(r, axis=0))
+        return self.outer(self.rows.adjoint(r), sum_rows(r))
 
     def expand(self, loss, w, y, s):
         """Weighted loss, margins, slopes, curvature and gradient of the loss part."""
         value, eta, r, d, g = self.rows.expand(loss, *self.inner(w), y, s)
-        return value, eta, d, self.outer(g, self.xp.sum(r, axis=0))
+        return value, eta, d, self.outer(g, sum_rows(r))
 
     def expand_with_squares(self, loss, w, y, s):
         """As `expand`, then `squares` of the curvature; None where they cost more."""
@@ -87,7 +89,7 @@ class Design:
         )
         if squares is not None:
             squares = self._outer_squares(squares, d)
-        return value, eta, d, self.outer(g, self.xp.sum(r, axis=0)), squares
+        return value, eta, d, self.outer(g, sum_rows(r)), squares
 
     def curved(self, d, v):
         """Design' diag(d) Design v, in one read of X."""
@@ -106,12 +108,12 @@ class Design:
         return self._outer_squares(self.rows.squares(d, self._shift()), d)
 
     def _outer_squares(self, g, d):
-        total = self.xp.sum(d)
-        g = self.xp.where(self._constant(g, total), 0.0, g)
+        weight = sum_rows(d)
+        g = self.xp.where(self._constant(g, weight), 0.0, g)
         if self.scale is not None:
             g = g / self.scale**2
         if self.intercept:
-            g = append_row(g, total)
+            g = append_row(g, weight)
         return g
 
     def gram(self, d, unit=None):
@@ -126,10 +128,10 @@ class Design:
             if scale is not None:
                 factor[:p] /= scale
         G = self.rows.gram(d, self._shift(), self.intercept, factor)
-        squares = xp.linalg.diagonal(G)[:p]
+        squares = diagonal(G)[:p]
         if unit is not None:
             squares, scale = xp.astype(squares, d.dtype) / factor[:p] ** 2, None
-        constant = self._constant(squares, xp.sum(d))
+        constant = self._constant(squares, sum_rows(d))
         if bool(xp.any(constant)):
             kept = xp.astype(~constant, G.dtype)
             G[:p, :] *= kept[:, None]

@@ -51,7 +51,7 @@ def wide_gram(n, dim, dtype, fill, room=math.inf, order="C"):
         parts = 1  # threads of BLAS may wait longer than this takes
     if not parts:
         return _shared_gram(n, dim, dtype, fill, rows, order)
-    edges = evenly(0, n, parts).tolist()
+    edges = evenly(0, n, parts)
     private = np.zeros((parts, dim, dim), dtype)
 
     def part(k, first, last):

@@ -108,15 +108,14 @@ def partition(boundaries, work, width, most=MAX_PARTS):
     most : int, optional
         Parts at the most.
     """
-    parts = min(work // WORK_PER_PART, work // (16 * max(width, 1)))
-    parts = int(min(MAX_PARTS, most, parts))
-    parts = 1 << (max(parts, 1).bit_length() - 1)
-    return list(pairwise(boundaries(parts).tolist()))
+    worth = min(work // WORK_PER_PART, work // (16 * max(width, 1)), most, MAX_PARTS)
+    parts = 1 << (max(int(worth), 1).bit_length() - 1)
+    return list(pairwise(map(int, boundaries(parts))))
 
 
 def evenly(lo, hi, parts):
     """Bounds of equal parts of the rows lo:hi."""
-    return lo + (hi - lo) * np.arange(parts + 1) // parts
+    return [lo + (hi - lo) * k // parts for k in range(parts + 1)]
 
 
 def run(task, ranges, blas=False):

@@ -10,6 +10,7 @@ from .. import kernels
 from .._arrays import (
     add_diagonal,
     as_numpy,
+    diagonal,
     identity,
     is_numpy,
     like,
@@ -47,7 +48,7 @@ def factor(K, overwrite=False):
             L = xp.linalg.cholesky(K)
         except LinAlgError:
             return None
-    return L if bool(xp.all(xp.isfinite(xp.linalg.diagonal(L)))) else None
+    return L if bool(xp.all(xp.isfinite(diagonal(L)))) else None
 
 
 def pivoted(K):
@@ -117,7 +118,7 @@ def shifted_inverse(G, boost=1.0):
         The factor that was used.
     """
     xp = namespace(G)
-    one = xp.ones_like(xp.linalg.diagonal(G))
+    one = xp.ones_like(diagonal(G))
     for _ in range(N_ATTEMPTS):
         L = factor(add_diagonal(G / boost, one, overwrite=True), overwrite=True)
         if L is not None:
@@ -132,10 +133,10 @@ def shifted_inverse(G, boost=1.0):
 def inverse_trace(G, shift):
     """Trace of (G + shift I)^-1 for a semidefinite G, None where it has no factor."""
     xp = namespace(G)
-    L = factor(add_diagonal(G, xp.full_like(xp.linalg.diagonal(G), shift)))
+    L = factor(add_diagonal(G, xp.full_like(diagonal(G), shift)))
     if L is None:
         return None
-    return float(xp.sum(xp.linalg.diagonal(_inverse(L))))
+    return float(xp.sum(diagonal(_inverse(L))))
 
 
 def _inverse(L):

@@ -3,7 +3,7 @@
 import math
 import sys
 
-from .._arrays import add_diagonal, cholesky_solve, column, inner, namespace
+from .._arrays import add_diagonal, cholesky_solve, column, diagonal, inner, namespace
 from .cholesky import factor
 
 MAX_EIGH = 2500
@@ -36,7 +36,7 @@ class Factor:
     def __init__(self, H, overwrite=False):
         xp = namespace(H)
         H = H if overwrite else xp.asarray(H, copy=True)
-        h = xp.linalg.diagonal(H)
+        h = diagonal(H)
         ok, self._empty = h > 0, None
         if not bool(xp.all(ok)):
             self._empty = xp.astype(~ok, H.dtype)
@@ -63,7 +63,7 @@ class Factor:
         lower = factor(S)
         if lower is None:
             return None
-        pivot = float(xp.min(xp.linalg.diagonal(lower))) ** 2
+        pivot = float(xp.min(diagonal(lower))) ** 2
         if pivot <= lost and S.shape[0] <= MAX_EIGH:
             return None
         self.pivot = max(pivot, math.ulp(1.0))
@@ -131,13 +131,13 @@ def single_factor(S, unit):
     lower = factor(S, overwrite=True)
     if lower is None:
         return None
-    pivot = float(xp.min(xp.linalg.diagonal(lower))) ** 2
+    pivot = float(xp.min(diagonal(lower))) ** 2
     return SingleFactor(lower, unit) if pivot > SINGLE_PIVOT else None
 
 
 def equilibrated(S, unit):
     """Matrix with a diagonal of ones, and its units, from one in other units."""
     xp = namespace(S)
-    h = xp.linalg.diagonal(S)
+    h = diagonal(S)
     root = xp.sqrt(xp.where(h > 0, h, 1.0))
     return S / root[:, None] / root[None, :], unit * xp.astype(root, unit.dtype)

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from .._arrays import add_diagonal, as_numpy, inner, like, namespace
+from .._arrays import add_diagonal, as_numpy, inner, like, namespace, sum_rows
 from ..linalg.cg import pcg
 from ..linalg.spd import Factor, equilibrated, single_factor
 
@@ -132,10 +132,10 @@ class HessianFactor:
             if len(self._parts) > 1:
                 mine = xp.stack([d[:, c] for c in columns], axis=1)
             v = mine / (factor.scale if d.ndim == 1 else factor.scale[:, None])
-            lengths = as_numpy(xp.sum(xp.abs(v), axis=0))
+            lengths = as_numpy(sum_rows(xp.abs(v)))
             delta = relative * (lengths + (1 + offset) * math.sqrt(2 * energy))
-            error += float(np.sum(lengths * delta))
-            gap += 0.5 * f.dim / factor.pivot * float(np.sum(delta**2))
+            error += float((lengths * delta).sum())
+            gap += 0.5 * f.dim / factor.pivot * float((delta**2).sum())
         return error, gap
 
 
