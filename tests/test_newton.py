@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from _cases import half_empty, problem, store
-from _hard import few_weights, rare_class, sorted_rows
+from _hard import few_weights, rare_class, separable, sorted_rows
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
@@ -171,19 +171,28 @@ def test_handoff_sees_the_callers_error_state():
 
 
 def test_growing_samples_grow_and_keep_the_total_penalty():
-    f, _ = sorted_rows(40_000)
+    f, _ = sorted_rows(70_000)
     samples = list(growing_samples(f, f.zeros(), np.random.default_rng(0)))
     sizes = [g.n_rows for g, _ in samples]
     assert sizes == sorted(sizes)
     assert len(sizes) == 2
-    assert 3 * sizes[-1] <= f.n_rows
+    assert 8 * sizes[-1] <= f.n_rows
     for g, accuracy in samples:
         assert_allclose(g.penalty * g.n_rows, f.penalty * f.n_rows)
         assert 0 < accuracy < 1
         assert set(np.unique(g.y)) == {-1.0, 1.0}
 
 
-@pytest.mark.parametrize("n", [1000, 2900, 3100, 40_000])
+@pytest.mark.parametrize(("p", "least"), [(5, 8 * 1000), (300, 3 * 4 * 301)])
+def test_passes_over_a_small_x_are_not_worth_a_large_sample(p, least):
+    """The first sample is an eighth of it, and a third where passes cost something."""
+    for n in (least - 8, least):
+        f, _ = separable(n, p, 1 / n)
+        samples = list(growing_samples(f, f.zeros(), np.random.default_rng(0)))
+        assert len(samples) == (n == least)
+
+
+@pytest.mark.parametrize("n", [1000, 7900, 8100, 40_000])
 def test_a_fit_grows_where_there_is_a_sample(n):
     f, _ = sorted_rows(n)
     samples = growing_samples(f, f.zeros(), np.random.default_rng(0))

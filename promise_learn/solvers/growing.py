@@ -13,7 +13,9 @@ GROWTH = 8
 STEPS = 15
 WORTH = 0.1
 OVERFIT, POOR = 2.0, 0.5  # times F of the sample, and times F(0)
-LARGE = 256e6  # bytes of X
+ROWS_TO_ONE, MORE_TO_ONE = 3, 8  # of the largest sample
+LARGE = 256e6  # bytes of X, of which a sample is a copy
+CALLS = 2.0  # whose overhead takes as long as a pass over a small X
 
 
 def from_samples(f, w, rng, steps):
@@ -26,8 +28,10 @@ def from_samples(f, w, rng, steps):
     rows that it lacks are badly wrong and have no curvature to tell: zero is a better
     start. A sample that lacks a class is passed over: its minimum is at infinity. There
     is none where w is not zero (a warm start knows better) or where the rows are too
-    few for this to pay. A sample is a copy, and at most an eighth of a large X. Where
-    rows are generated, one sample that can be stored is always cheap.
+    few for this to pay. It is at most an eighth of a large X, of which it is a copy,
+    and of a small one, whose passes take no longer than the steps on a sample take
+    beside their own. Where rows are generated, one sample that can be stored is always
+    cheap.
 
     Parameters
     ----------
@@ -89,8 +93,9 @@ def _sizes(f):
     """Rows of the first sample, and the most that one may have."""
     size = max(ROWS_PER_UNKNOWN * f.dim * f.n_columns, LEAST_ROWS)
     rows = f.design.rows
-    most = f.n_rows // (8 if rows.stored and rows.nbytes > LARGE else 3)
     if rows.stored:
-        return size, most
-    most = min(most, rows.storable)
+        large = rows.nbytes > LARGE
+        small = rows.pass_seconds < CALLS * rows.call_seconds
+        return size, f.n_rows // (MORE_TO_ONE if small or large else ROWS_TO_ONE)
+    most = min(f.n_rows // ROWS_TO_ONE, rows.storable)
     return max(LEAST_ROWS, min(size, most)), most
