@@ -102,7 +102,7 @@ def _fit(solvers: Any, storage: str, dtype: str) -> None:
     rng = np.random.default_rng(0)
     # rows enough to start on a sample of them, and outliers that make Newton search its
     # step; columns enough for BLAS; fewer rows than columns
-    tall, broad = rng.standard_cauchy((3000, 2)), rng.standard_normal((1500, 150))
+    tall, broad = rng.standard_cauchy((8000, 2)), rng.standard_normal((1500, 150))
     for X in (tall, broad, broad[:4, :8]):
         score = X.sum(axis=1)
         classes = np.digitize(score, np.quantile(score, [0.3, 0.6]))
