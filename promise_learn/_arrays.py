@@ -73,7 +73,7 @@ def as_numpy(x):
 def like(values, X, dtype=None):
     """Array of any kind, or numbers, in X's namespace, device and dtype."""
     dtype = dtype or X.dtype
-    if type(values) is np.ndarray is type(X):
+    if type(values) is type(X) is np.ndarray:
         return values.astype(dtype, copy=False)
     xp = namespace(X)
     if type(values) is type(X) and device(values) == device(X):

@@ -210,11 +210,12 @@ def validate(estimator, X, y=NO_TARGET, *, reset=True, **options):
 
 def _check_features(estimator, X, reset):
     """Note, or check, number and names of the features of a valid X."""
-    nameless = type(X) is np.ndarray and not hasattr(estimator, "feature_names_in_")
-    if nameless and reset:  # asking a plain array for names takes longer than a sum
-        estimator.n_features_in_ = X.shape[1]
-    elif not nameless or X.shape[1] != getattr(estimator, "n_features_in_", None):
-        validate_data(estimator, X, skip_check_array=True, reset=reset)
+    if type(X) is np.ndarray and not hasattr(estimator, "feature_names_in_"):
+        if reset:  # asking a plain array for names takes longer than its sum
+            estimator.n_features_in_ = X.shape[1]
+        if X.shape[1] == getattr(estimator, "n_features_in_", None):
+            return
+    validate_data(estimator, X, skip_check_array=True, reset=reset)
 
 
 def _is_valid(x):
@@ -222,9 +223,7 @@ def _is_valid(x):
 
     They take a fifth of the time of a fit to a few hundred rows.
     """
-    values = x
-    if type(x) is not np.ndarray and isinstance(x, CSR):
-        values = x.data
+    values = x.data if isinstance(x, CSR) else x
     if type(values) is not np.ndarray or values.dtype not in (np.float64, np.float32):
         return False
     return x.ndim > 0 and 0 not in x.shape and isfinite(_sum(values))
@@ -235,7 +234,7 @@ def _sum(values):
 
     def share(k, lo, hi):
         with np.errstate(over="ignore", invalid="ignore"):  # this thread's own
-            return np.add.reduce(values[lo:hi], axis=None)
+            return float(np.add.reduce(values[lo:hi], axis=None))
 
     ranges = _threads.partition(partial(evenly, 0, len(values)), values.size, 0)
     return sum(_threads.run(share, ranges))

@@ -50,11 +50,12 @@ def test_x_that_is_not_finite(make, storage, value):
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("rows", [np.s_[-3:], np.s_[::750_000]])
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e308])
-def test_large_x_that_is_not_finite(value, order):
-    """Entries enough for two threads, whose sums overflow without a warning."""
+def test_large_x_that_is_not_finite(value, rows, order):
+    """Entries enough for two threads, sums of one, or of both, overflow silently."""
     X = np.zeros((1_500_000, 2), order=order)
-    X[-3:] = value
+    X[rows, 0] = value
     y = np.arange(len(X), dtype=float)
     if np.isfinite(value):
         assert validate(Ridge(), X) is X

@@ -223,7 +223,7 @@ def form(request, monkeypatch):
     if tiles:
         monkeypatch.setattr(_threads, "WORK_PER_PART", 5000)  # several, of any shape
     if request.param == "bands":
-        monkeypatch.setattr(compiled, "SUM_BYTES", 0)
+        monkeypatch.setattr(tiled_gram, "SUM_BYTES", 0)
     if request.param == "threads of BLAS":
         monkeypatch.setattr(wide_gram, "PRIVATE_BYTES", 1)
     monkeypatch.setattr(wide_gram, "GRAM_BLOCK_BYTES", 1)
@@ -316,6 +316,20 @@ def test_a_gram_matrix_keeps_to_its_room(n, dtype):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert size <= peak <= 1.5 * size + 64 * n
+
+
+@pytest.mark.parametrize("p", [300, 3000])
+@pytest.mark.parametrize("room", [1.5, 4.0])
+def test_products_of_rows_keep_to_their_room(p, room):
+    size = 8 * 300**2
+    rows = compiled.DenseRows(np.ones((300, p)), room=room * size)
+    rows.row_gram(np.zeros(p))
+    tracemalloc.start()
+    rows.row_gram(np.zeros(p))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    buffers = 3 * 8 * np.getbufsize()  # of a NumPy loop, whatever the room
+    assert size <= peak <= room * size + 64 * p + buffers
 
 
 @pytest.mark.parametrize("order", [1, 400, 401, 4000])

@@ -117,7 +117,7 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
 @pytest.mark.parametrize("width", [0, 1, 1000, 10**6])
 def test_partition_covers_all_rows_once(work, width):
     def edges(parts):
-        return np.linspace(0, 1000, parts + 1).astype(int)
+        return np.linspace(0, 1000, parts + 1).astype(int).tolist()
 
     ranges = _threads.partition(edges, work, width)
     assert [lo for lo, _ in ranges[1:]] == [hi for _, hi in ranges[:-1]]
@@ -233,16 +233,22 @@ def test_tiles_of_a_gram_matrix(length, dtype):
 @pytest.mark.parametrize("target", ["float64", "float32"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("storage", ["C", "F", "strided"])
-@pytest.mark.parametrize("shape", [(3, 2), (19, 8), (29, 21)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 2), (19, 7), (19, 8), (29, 21)], ids=str)
 @pytest.mark.parametrize("at", [0, 5])
-def test_transposed_rows(shape, storage, dtype, target, at):
+@pytest.mark.parametrize("numbers", ["float64", "float32", "int64", "strided"])
+def test_transposed_rows(shape, storage, dtype, target, at, numbers):
+    """With the numbers that centre and scale them of any type, in any order."""
     grams, rng = kernels.grams, np.random.default_rng(0)
     (n, p), X = shape, store(half_empty(*shape, dtype=dtype), storage)
-    shift, factor, root = rng.random(p), rng.random(p + 1), rng.random(n)
+    shift, factor, root = (rng.integers(1, 9, 2 * k)[::2] for k in (p, p + 1, n))
+    if numbers != "strided":
+        shift, factor, root = (v.astype(numbers) for v in (shift, factor, root))
     T = np.full((p + 1, n + 9), np.nan, target)
     grams.transpose(DenseRows(X).kernel_view, 1, n, shift, factor, root, T, at)
-    Z = np.column_stack([X - shift, np.ones(n)]) * factor * root[:, None]
-    precision = 4 * np.finfo(target).eps
+    Z = np.column_stack([X.astype(float) - shift, np.ones(n)])
+    Z *= factor.astype(float) * root[:, None]
+    # numbers of float32 alone are multiplied in float32
+    precision = 4 * np.finfo(target if numbers != "float32" else "float32").eps
     assert_allclose(T[:, at : at + n - 1], Z[1:].T, precision, precision)
     outside = np.delete(T, np.s_[at : at + n - 1], axis=1)
     assert np.isnan(outside).all()

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from promise_learn import LogisticRegression, Ridge
 from promise_learn.design import Design
 from promise_learn.linalg.cholesky import pivoted
-from promise_learn.losses import Logistic, SquaredError
+from promise_learn.losses import Logistic, Multinomial, SquaredError
 from promise_learn.objective import Objective
 from promise_learn.solvers import (
     NewtonCG,
@@ -183,11 +183,18 @@ def test_growing_samples_grow_and_keep_the_total_penalty():
         assert set(np.unique(g.y)) == {-1.0, 1.0}
 
 
-@pytest.mark.parametrize(("p", "least"), [(5, 8 * 1000), (300, 3 * 4 * 301)])
-def test_passes_over_a_small_x_are_not_worth_a_large_sample(p, least):
-    """The first sample is an eighth of it, and a third where passes cost something."""
+@pytest.mark.parametrize(
+    ("p", "classes", "least"),
+    [(5, 2, 8 * 1000), (300, 2, 3 * 4 * 301), (5, 3, 3 * 1000)],
+)
+def test_steps_on_a_small_x_are_not_worth_a_large_sample(p, classes, least):
+    """The first sample is an eighth of it, and a third where steps cost something."""
     for n in (least - 8, least):
         f, _ = separable(n, p, 1 / n)
+        if classes > 2:
+            codes = np.arange(n) % classes * 1.0
+            shape = (*f.shape, classes)
+            f = Objective(f.design, codes, Multinomial(), f.weights, f.penalty, shape)
         samples = list(growing_samples(f, f.zeros(), np.random.default_rng(0)))
         assert len(samples) == (n == least)
 

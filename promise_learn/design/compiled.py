@@ -17,7 +17,7 @@ from ..kernels import _threads
 from ..kernels._threads import evenly
 from . import rates
 from .rows import Rows, array_rows
-from .tiled_gram import SUM_BYTES, banded_gram, is_tiled, rounded
+from .tiled_gram import banded_gram, is_tiled, most_sums, rounded, summed_gram
 from .wide_gram import wide_gram
 
 BLOCK_BYTES = 2**24  # of rows that a product with several columns takes at once
@@ -210,7 +210,9 @@ class DenseRows(CompiledRows):
             np.subtract(self.columns(lo, hi), shift[lo:hi], out=out)
 
         if is_tiled(n):
-            K = banded_gram(p, n, np.float64, fill, self.room)
+            shared = most_sums(p, n, np.float64, self.room) < 2
+            form = banded_gram if shared else summed_gram
+            K = form(p, n, np.float64, fill, self.room)
         else:
             K = wide_gram(
                 p, n, np.float64, lambda lo, hi, Z: fill(lo, hi, Z.T), self.room, "F"
@@ -222,8 +224,7 @@ class DenseRows(CompiledRows):
         """Lower triangle by tiles of our own."""
         X, root, (n, dim) = self.kernel_view, np.sqrt(d), (self.shape[0], len(factor))
         order = rounded(dim)
-        size = np.dtype(dtype).itemsize * order**2
-        most = min(n // max(order, 1), min(SUM_BYTES, self.room) // max(size, 1) - 1)
+        most = most_sums(n, dim, dtype, self.room)
         if most < 2:
 
             def fill(lo, hi, T, at):
@@ -378,8 +379,7 @@ class SparseRows(CompiledRows):
         after = np.repeat(X.indptr[1:], np.diff(X.indptr)) - np.arange(X.nnz)
         pairs = np.cumsum(np.bincount(X.indices, after, X.shape[1]))
         edges = np.searchsorted(pairs, pairs[-1] * np.arange(parts + 1) / parts)
-        edges[0], edges[-1] = 0, X.shape[1]
-        return edges
+        return [0, *edges[1:-1].tolist(), X.shape[1]]
 
 
 def scaled_single(G, factor):

@@ -10,6 +10,7 @@ from ..kernels._threads import evenly
 from .wide_gram import BLOCK_SHARE, FEWEST_ROWS
 
 TILED = 400  # order up to which tiles are faster than any BLAS
+BLOCK_BYTES = 2**18  # of transposed rows, that the cache of a core holds
 SUM_BYTES = 2**25  # of the sums of parts of the rows, and of their total
 
 
@@ -27,6 +28,53 @@ def rounded(order):
     """Least multiple of the side of a tile that is no less."""
     side = kernels.tiles.SIDE
     return -(-order // side) * side
+
+
+def most_sums(n, dim, dtype, room):
+    """Count the sums that there is room for, each of as many rows as columns or more.
+
+    One or none means that threads should share a sum.
+    """
+    order = rounded(dim)
+    size = np.dtype(dtype).itemsize * order**2
+    return min(n // max(order, 1), min(SUM_BYTES, room) // max(size, 1) - 1)
+
+
+def summed_gram(n, dim, dtype, fill, room):
+    """As `banded_gram`, parts of the rows in sums of their own."""
+    order = rounded(dim)
+
+    def add(lo, hi, G):
+        T = _block(hi - lo, dim, dtype, room)
+        for a, b, length in _blocks(lo, hi, T):
+            fill(a, b, T, 0)
+            kernels.grams.tile_products(T, length, 0, order, G)
+        return 0.0
+
+    most = most_sums(n, dim, dtype, room)
+    ranges = _threads.partition(
+        partial(evenly, 0, n), n * order**2 // 8, order**2, most
+    )
+    G, _ = _threads.accumulate(add, ranges, (order, order), dtype)
+    return kernels.grams.compact(G, dim)
+
+
+def _block(n, dim, dtype, room):
+    """Room for a block of at most n transposed rows."""
+    order, size, grams = rounded(dim), np.dtype(dtype).itemsize, kernels.grams
+    few = max(FEWEST_ROWS, BLOCK_SHARE * room / max(size * order, 1))
+    row = max(grams.LENGTH, BLOCK_BYTES // max(order, 1))
+    longest = int(max(1, min(n, row // size, few)))
+    return np.zeros((order, longest + grams.APART), dtype)
+
+
+def _blocks(lo, hi, T):
+    """Rows of every block, and how many they are; T is cleared beyond them."""
+    longest = T.shape[1] - kernels.grams.APART
+    for a in range(lo, hi, longest):
+        b = min(hi, a + longest)
+        T[:, b - a :] = 0.0
+        yield a, b, b - a
 
 
 def banded_gram(n, dim, dtype, fill, room):
@@ -49,20 +97,13 @@ def banded_gram(n, dim, dtype, fill, room):
     ndarray (dim, dim)
     """
     grams, side, order = kernels.grams, kernels.tiles.SIDE, rounded(dim)
-    size = np.dtype(dtype).itemsize
-    few = max(FEWEST_ROWS, BLOCK_SHARE * room / max(size * order, 1))
-    longest = int(max(1, min(n, grams.LENGTH // size, few)))
-    T = np.zeros((order, longest + grams.APART), dtype)
-    G = np.zeros((order, order), dtype)
+    T, G = _block(n, dim, dtype, room), np.zeros((order, order), dtype)
 
     def bands(parts):
         shares = np.sqrt(np.arange(parts + 1) / parts)  # of a triangle
-        return side * (order // side * shares).astype(int)
+        return (side * (order // side * shares).astype(int)).tolist()
 
-    for lo in range(0, n, longest):
-        hi = min(n, lo + longest)
-        length = hi - lo
-        T[:, length:] = 0.0
+    for lo, hi, length in _blocks(0, n, T):
         _threads.run(
             lambda k, a, b, lo=lo: fill(a, b, T, a - lo),
             _threads.partition(partial(evenly, lo, hi), length * order, 0),

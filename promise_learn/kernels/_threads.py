@@ -100,7 +100,8 @@ def partition(boundaries, work, width, most=MAX_PARTS):
     Parameters
     ----------
     boundaries : callable
-        Maps a number of parts to the increasing row numbers that separate them.
+        Maps a number of parts to a list of the increasing row numbers that separate
+        them.
     work : int
         Multiply-adds of one pass.
     width : int
@@ -110,7 +111,7 @@ def partition(boundaries, work, width, most=MAX_PARTS):
     """
     worth = min(work // WORK_PER_PART, work // (16 * max(width, 1)), most, MAX_PARTS)
     parts = 1 << (max(int(worth), 1).bit_length() - 1)
-    return list(pairwise(map(int, boundaries(parts))))
+    return list(pairwise(boundaries(parts)))
 
 
 def evenly(lo, hi, parts):

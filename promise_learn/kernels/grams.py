@@ -9,7 +9,7 @@ from numba.extending import overload
 
 from ._jit import jit
 from ._prefetch import prefetch
-from .tiles import SIDE, TURNED, add_tile, turn_tile
+from .tiles import SIDE, TURNED, add_tile, turn_tile, turns
 
 LENGTH = 2048  # bytes of a row of T, a block of transposed rows
 APART = 16  # entries more in memory: lengths are rounded up to a vector, and rows a
@@ -62,8 +62,6 @@ def block_transpose(X, lo, hi, shift, factor, root, T, at):
 
 @overload(block_transpose)
 def _(X, lo, hi, shift, factor, root, T, at):
-    in_order = getattr(X, "layout", None) == "C"
-
     def columns(X, lo, hi, shift, factor, root, T, at):
         weight = root[lo:hi]
         for j in range(X.values.shape[0]):
@@ -73,18 +71,26 @@ def _(X, lo, hi, shift, factor, root, T, at):
 
     def rows(X, lo, hi, shift, factor, root, T, at):
         p, whole = X.shape[1], lo
-        if p >= TURNED and in_order:
+        if p >= TURNED:
             whole = hi - (hi - lo) % TURNED
         for i in range(lo, whole, TURNED):
             for j in range(0, p, TURNED):
+                # as many entries of the next rows, which follow each other in memory
                 prefetch(X, (i + TURNED, TURNED * j), TURNED * TURNED)
-                j = min(j, p - TURNED)
-                turn_tile(X, i, j, shift, factor, root, T, at + i - lo)
+                first = min(j, p - TURNED)  # the last columns twice, if need be
+                turn_tile(X, i, first, shift, factor, root, T, at + i - lo)
         for i in range(whole, hi):
             for j in range(p):
                 T[j, at + i - lo] = root[i] * factor[j] * (X[i, j] - shift[j])
 
-    return columns if isinstance(X, types.BaseNamedTuple) else rows
+    def strided(X, lo, hi, shift, factor, root, T, at):
+        for i in range(lo, hi):
+            for j in range(X.shape[1]):
+                T[j, at + i - lo] = root[i] * factor[j] * (X[i, j] - shift[j])
+
+    if isinstance(X, types.BaseNamedTuple):
+        return columns
+    return rows if all(map(turns, (X, shift, factor, root, T))) else strided
 
 
 @jit

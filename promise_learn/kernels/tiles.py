@@ -23,11 +23,17 @@ SIDE, BITS = (4, 512) if LONG_VECTORS else (3, 256)
 TURNED = 8  # rows and columns that are transposed at a time
 
 
+def turns(kind):
+    """Whether `turn_tile` takes arrays of a type: floating-point numbers in order."""
+    return kind.layout == "C" and isinstance(kind.dtype, types.Float)
+
+
 @intrinsic
 def turn_tile(typing, X, i, j, shift, factor, root, T, at):
     """T[j:j + 8, at:at + 8] = (root * (X - shift) * factor)' for X[i:i + 8, j:j + 8].
 
-    X and T are in row order and have those rows and columns; computed in float64.
+    X and T have those rows and columns, and all arrays are in row order; computed in
+    float64.
     """
 
     def generate(context, builder, signature, arguments):
@@ -69,6 +75,8 @@ def turn_tile(typing, X, i, j, shift, factor, root, T, at):
             builder.store(turned[m], where, align=size)
         return context.get_dummy_value()
 
+    if not all(map(turns, (X, shift, factor, root, T))):
+        raise TypeError("floating-point numbers in row order only")
     arguments = X, types.intp, types.intp, shift, factor, root, T, types.intp
     return types.void(*arguments), generate
 

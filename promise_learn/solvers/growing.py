@@ -15,7 +15,7 @@ WORTH = 0.1
 OVERFIT, POOR = 2.0, 0.5  # times F of the sample, and times F(0)
 ROWS_TO_ONE, MORE_TO_ONE = 3, 8  # of the largest sample
 LARGE = 256e6  # bytes of X, of which a sample is a copy
-CALLS = 2.0  # whose overhead takes as long as a pass over a small X
+CALLS = 3.0  # whose overhead takes as long as a step on a small X
 
 
 def from_samples(f, w, rng, steps):
@@ -28,9 +28,10 @@ def from_samples(f, w, rng, steps):
     rows that it lacks are badly wrong and have no curvature to tell: zero is a better
     start. A sample that lacks a class is passed over: its minimum is at infinity. There
     is none where w is not zero (a warm start knows better) or where the rows are too
-    few for this to pay. It is at most an eighth of a large X, of which it is a copy,
-    and of a small one, whose passes take no longer than the steps on a sample take
-    beside their own. Where rows are generated, one sample that can be stored is always
+    few for this to pay. A sample is at most a third of the rows. It is at most an
+    eighth where X is large, since it is a copy, and where X is so small that a step on
+    it takes little longer than one on a sample; classes that share a Hessian make steps
+    dear on any X. Where rows are generated, one sample that can be stored is always
     cheap.
 
     Parameters
@@ -94,8 +95,9 @@ def _sizes(f):
     size = max(ROWS_PER_UNKNOWN * f.dim * f.n_columns, LEAST_ROWS)
     rows = f.design.rows
     if rows.stored:
-        large = rows.nbytes > LARGE
-        small = rows.pass_seconds < CALLS * rows.call_seconds
-        return size, f.n_rows // (MORE_TO_ONE if small or large else ROWS_TO_ONE)
+        step = rows.pass_seconds * (f.n_columns + rows.gram_cost)
+        small = step < CALLS * rows.call_seconds and not f.coupled
+        few = small or rows.nbytes > LARGE
+        return size, f.n_rows // (MORE_TO_ONE if few else ROWS_TO_ONE)
     most = min(f.n_rows // ROWS_TO_ONE, rows.storable)
     return max(LEAST_ROWS, min(size, most)), most
