@@ -123,7 +123,7 @@ def fit_objective(estimator, task):
         _start(estimator, f, origin, task.X.shape[1], kept),
         tol=estimator.tol,
         max_iter=estimator.max_iter,
-        rng=generator(estimator.random_state),
+        rng=generator(estimator.random_state) if solver.draws else None,
         callback=_printer(solver) if estimator.verbose else None,
     )
     estimator.solver_ = solver.name

@@ -88,9 +88,10 @@ def choose(f):
 
 
 def _choose(f):
-    iterative, dense = NewtonCG(), NewtonCholesky()
     if f.quadratic:
         iterative, dense = PCG(), Direct()
+    else:
+        iterative, dense = NewtonCG(), NewtonCholesky()
     largest = LARGEST_COUPLED if f.coupled else LARGEST_FACTOR
     if not f.design.rows.stored:
         largest = min(largest, f.design.rows.largest_factor // DOUBLE)

@@ -82,6 +82,9 @@ class Solver(BaseEstimator):
         accuracy on more rows than columns, and the common tests ask for no more.
     visits_rows : bool
         Whether it takes samples of rows or columns, which must be stored then.
+    draws : bool
+        Whether it draws random numbers; it is given no generator otherwise, which takes
+        a twentieth of a small fit to make.
     theory : Theory
         Sample sizes, rate and source; doc/methods.md is made of it.
     """
@@ -92,6 +95,7 @@ class Solver(BaseEstimator):
     yields_start: bool = False
     stochastic: bool = False
     visits_rows: bool = False
+    draws: bool = True
     theory: Theory
 
     def check(self, f):
@@ -286,7 +290,8 @@ def minimize(f, solver, w0=None, *, tol=1e-6, max_iter=None, rng=None, callback=
         If the solver cannot treat this objective.
     """
     solver.check(f)
-    rng = np.random.default_rng(0) if rng is None else rng
+    if rng is None and solver.draws:
+        rng = np.random.default_rng(0)
     limit = solver.default_max_iter if max_iter is None else max_iter
     run = _Run(f, tol, callback)
     w = f.zeros() if w0 is None else f.centred(w0)

@@ -49,6 +49,7 @@ class Direct(NewtonCholesky):
         "Golub and Van Loan, section 5.3",
     )
     default_max_iter = 20
+    draws = False
 
     def check(self, f):
         """Accept the squared error only."""

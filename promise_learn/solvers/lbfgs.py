@@ -41,6 +41,7 @@ class LBFGS(Solver):
         "Byrd et al. (1995)",
     )
     default_max_iter = 15000
+    draws = False
 
     def iterate(self, f, w, rng):
         """Yield a `Step` every iteration."""
