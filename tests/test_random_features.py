@@ -317,6 +317,6 @@ def test_squared_error_solvers_refuse_the_log_loss(name):
     with pytest.raises(ValueError, match="solves squared-error"):
         RandomFeaturesClassifier(5, solver=name).fit(X, Y[:, 0] > 0)
     model = RandomFeaturesClassifier(
-        20, solver=name, loss="squared_error", random_state=0
+        5, solver=name, loss="squared_error", random_state=0
     )
     assert model.fit(X, Y[:, 0] > 0).score(X, Y[:, 0] > 0) > 0.5

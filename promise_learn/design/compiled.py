@@ -210,9 +210,7 @@ class DenseRows(CompiledRows):
             np.subtract(self.columns(lo, hi), shift[lo:hi], out=out)
 
         if is_tiled(n):
-            shared = most_sums(p, n, np.float64, self.room) < 2
-            form = banded_gram if shared else summed_gram
-            K = form(p, n, np.float64, fill, self.room)
+            K = summed_gram(p, n, np.float64, fill, self.room)
         else:
             K = wide_gram(
                 p, n, np.float64, lambda lo, hi, Z: fill(lo, hi, Z.T), self.room, "F"

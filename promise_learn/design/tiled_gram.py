@@ -41,8 +41,10 @@ def most_sums(n, dim, dtype, room):
 
 
 def summed_gram(n, dim, dtype, fill, room):
-    """As `banded_gram`, parts of the rows in sums of their own."""
-    order = rounded(dim)
+    """As `banded_gram`, with sums for parts of the rows where there is room for two."""
+    order, most = rounded(dim), most_sums(n, dim, dtype, room)
+    if most < 2:
+        return banded_gram(n, dim, dtype, fill, room)
 
     def add(lo, hi, G):
         T = _block(hi - lo, dim, dtype, room)
@@ -51,7 +53,6 @@ def summed_gram(n, dim, dtype, fill, room):
             kernels.grams.tile_products(T, length, 0, order, G)
         return 0.0
 
-    most = most_sums(n, dim, dtype, room)
     ranges = _threads.partition(
         partial(evenly, 0, n), n * order**2 // 8, order**2, most
     )

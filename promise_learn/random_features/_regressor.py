@@ -5,9 +5,9 @@ from sklearn.base import MultiOutputMixin
 
 from .._arrays import current, is_numpy, like
 from .._base import check_common, unchanged_on_failure
-from .._compat import array, real, validate, validate_weights
+from .._compat import validate, validate_weights
 from .._regressors import LinearPrediction
-from ..ridge import RidgeBase
+from ..ridge import PENALTIES, RidgeBase
 from ._shared import FEATURES, MEMORY, OnFeatures, check_kernel
 
 
@@ -134,7 +134,7 @@ class RandomFeaturesRegressor(
         RandomFeaturesRegressor
             Itself.
         """
-        check_common(self, {"alpha": real(0) | array} | FEATURES | MEMORY)
+        check_common(self, {"alpha": PENALTIES} | FEATURES | MEMORY)
         check_kernel(self)
         with unchanged_on_failure(self), current(X):
             X, y = validate(self, X, y, multi_output=True, y_numeric=True)
