@@ -68,6 +68,19 @@ def separable(n, p, mu):
     return build(X, np.where(X[:, 0] > 0, 1.0, -1.0), "logistic", mu)
 
 
+def long_columns(loss, mu):
+    """Three columns of length 1e10, beside which products of rows hide the others.
+
+    Where they have length one, no penalty is as good as theirs, of mu / 1e20.
+    """
+    X, long = normal(40, 60), 10.0 ** np.repeat([10, 0], [3, 57])
+    f, reference = build(X * long, labels(40, loss), loss, mu)
+    _, alike = build(X, labels(40, loss), loss, mu)
+    alike.penalty[:3] = 0.0
+    reference.minimum = alike.minimum
+    return f, reference
+
+
 LOGISTIC = {
     "a rare class": lambda: rare_class("logistic"),
     "two rare classes": lambda: rare_class("multinomial"),
@@ -104,6 +117,8 @@ BOTH = {
     "means, n < p, float32": lambda loss: build(
         normal(40, 60) + 30, labels(40, loss), loss, 1e-3, dtype=np.float32
     ),
+    "long columns, n < p": lambda loss: long_columns(loss, 1e-3),
+    "long columns, n < p, weak penalty": lambda loss: long_columns(loss, 1e-9),
     "scaled, float32": lambda loss: build(
         normal(200, 20) * scales(20), labels(200, loss), loss, 1e-3, dtype=np.float32
     ),

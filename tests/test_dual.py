@@ -288,7 +288,7 @@ def test_direct_solves_the_dual_of_few_rows(storage, targets, intercept):
 
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e5])
 def test_direct_is_honest_about_rows_that_are_nearly_copies(offset):
-    """Far from zero their difference is lost in rounding."""
+    """Far from zero their difference is lost in rounding of products."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40, 300)) + offset
     X[20:] = X[:20] + 1e-4 * rng.standard_normal((20, 300))
@@ -297,7 +297,7 @@ def test_direct_is_honest_about_rows_that_are_nearly_copies(offset):
     penalty = np.append(np.full(300, 1e-9), 0.0)
     f = Objective(design, y, SquaredError(), weights, penalty, (301,))
     result = minimize(f, Direct(), tol=1e-8)
-    assert (result.status is Status.CONVERGED) == (offset < 1e5)
+    assert result.status is Status.CONVERGED
     Z = (X.astype(np.longdouble) - X.astype(np.longdouble).mean(axis=0)) / np.sqrt(40)
     t, x = (y - y.mean()).astype(np.longdouble) / np.sqrt(40), np.zeros(40)
     K = np.asarray(Z @ Z.T, float) + 1e-9 * np.eye(40)

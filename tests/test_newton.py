@@ -43,7 +43,8 @@ def test_row_space_problem_has_the_same_values(loss, storage):
     reference = problem(loss, X)
     f = reference.objective(store(X, storage), intercept=True)
     assert row_space.applies(f)
-    small, lift, project = row_space.reduced(f)
+    small, lift, project, whole = row_space.reduced(f)
+    assert whole
     assert small.dim <= 13
     beta = np.random.default_rng(0).standard_normal(small.shape)
     w = lift(beta)

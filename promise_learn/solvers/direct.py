@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from itertools import islice
 
 from .._arrays import inner
 from . import row_space
@@ -21,7 +20,8 @@ class Direct(NewtonCholesky):
     For the squared error one factor gives the solution, and where its rounding errors
     might matter every later step is iterative refinement with the gradient that X
     itself gives, not the Gram matrix. With fewer rows than columns that is done in the
-    dual, and where rounding ends it, in the row space.
+    dual, and where rounding ends it, in the row space; and where products of the rows
+    round small columns away, by conjugate gradients in all unknowns.
 
     Parameters
     ----------
@@ -67,9 +67,14 @@ class Direct(NewtonCholesky):
             for step in self._by_rows(f):
                 passes, poor = step.passes, True
                 yield step
-        for step in islice(super().iterate(f, w, rng), REFINED if poor else None):
+        rest = (
+            self._in_row_space(f, w, rng, REFINED)
+            if poor
+            else super().iterate(f, w, rng)
+        )
+        for step in rest:
             step.passes += passes
-            step.reliable = not poor  # its gap is then measured by the true gradient
+            step.reliable &= not poor  # its gap is then measured by the true gradient
             yield step
 
     def _by_rows(self, f):

@@ -2,6 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
 
 from . import row_space
 from ._pairs import Pairs
@@ -9,6 +12,7 @@ from .base import Solver, Step
 from .growing import from_samples
 from .line_search import advance
 from .newton import HessianFactor, confirmation, distinct
+from .newton_cg import NewtonCG
 from .theory import Theory
 
 SMALL_HESSIAN = 1e7
@@ -24,7 +28,8 @@ class NewtonCholesky(Solver):
 
     BFGS updates it after each. The first steps are taken on growing samples of the
     rows. Where there are fewer rows than columns the same iteration runs in the row
-    space, in n unknowns.
+    space, in n unknowns; and where products of the rows round small columns away, which
+    it then cannot see, Newton-CG in all unknowns follows.
 
     Parameters
     ----------
@@ -78,15 +83,28 @@ class NewtonCholesky(Solver):
     def iterate(self, f, w, rng):
         """Yield a `Step` before every Newton step."""
         if row_space.applies(f):
-            small, lift, project = row_space.reduced(f)
-            for step in self.iterate(small, project(w), rng):
-                step.w = lift(step.w)
-                yield step
+            yield from self._in_row_space(f, w, rng)
             return
         start, passes = from_samples(f, w, rng, newton_steps)
         for step in newton_steps(f, start):
             step.passes += passes
             yield step
+
+    def _in_row_space(self, f, w, rng, most=None):
+        """Yield a `Step` before every step in n unknowns; most of them at most."""
+        small, lift, project, whole = row_space.reduced(f)
+        for step in islice(self.iterate(small, project(w), rng), most):
+            done = step.gap <= SURE * step.value
+            w, passes = lift(step.w), step.passes
+            step.w, step.reliable = w, whole
+            yield step
+            if done and not whole:
+                break
+        if not whole:
+            rng = np.random.default_rng(0) if rng is None else rng
+            for step in NewtonCG().iterate(f, w, rng):
+                step.passes += passes
+                yield step
 
 
 def newton_steps(f, point):

@@ -6,12 +6,16 @@ orthonormal Q; with beta = Q w the objective is that of the n x r design L, with
 same value and the same penalty, and w = Q' beta.
 """
 
+import sys
+
 import numpy as np
 
-from .._arrays import solve_triangular, take
+from .._arrays import diagonal, solve_triangular, take
 from ..design import Design
-from ..linalg.cholesky import pivoted
+from ..linalg.cholesky import CERTAIN, pivoted
 from ..objective import Objective
+
+HIDDEN = 1e7 * sys.float_info.epsilon  # rounding of products, against the penalty
 
 
 def applies(f):
@@ -41,6 +45,9 @@ def reduced(f):
         ``lift(beta)`` gives w.
     callable
         ``project(w)`` gives the beta with the same margins, for w in the row space.
+    bool
+        Whether nothing is lost: products of rows with a few very long columns round all
+        others away, which shows in the pivots and matters where the penalty is small.
     """
     design, xp = f.design, f.xp
     rows, p = design.rows, design.rows.shape[1]
@@ -52,6 +59,11 @@ def reduced(f):
     penalty = xp.concat([f.penalty[:1, ...]] * rank + [f.penalty[p:, ...]], axis=0)
     shape = (small.shape[1], *f.shape[1:])
     g = Objective(small, f.y, f.loss, f.weights, penalty, shape)
+    top = float(xp.max(xp.sum(L * L, axis=1)))
+    pivot = float(xp.min(diagonal(triangle))) ** 2
+    curvature = f.loss.max_curvature * float(xp.max(f.weights))
+    whole = pivot > CERTAIN * top and rank >= f.n_rows - 1
+    whole = whole or float(xp.min(f.penalty[0, ...])) > HIDDEN * top * curvature
     place = np.full(f.n_rows, rank)  # rows that were not picked get a zero
     place[picked] = np.arange(rank)
 
@@ -69,4 +81,4 @@ def reduced(f):
         beta = solve_triangular(triangle, take(eta, picked))
         return xp.concat([beta, constant], axis=0)
 
-    return g, lift, project
+    return g, lift, project, whole
