@@ -154,11 +154,12 @@ def test_dense_solvers_refuse_what_does_not_fit_in_memory(name):
         minimize(f, SOLVERS[name](memory_limit=1000))
 
 
-@pytest.mark.parametrize("patience", [0, -1.0, float("nan")])
-def test_patience_must_be_positive(patience):
+@pytest.mark.parametrize("name", ["patience", "early"])
+@pytest.mark.parametrize("value", [0, -1.0, float("nan")])
+def test_patience_must_be_positive(name, value):
     f, _ = solver_case("ridge", "dense", "n > p")
-    with pytest.raises(ValueError, match=r"patience=.*positive"):
-        minimize(f, PCG(patience=patience))
+    with pytest.raises(ValueError, match=rf"{name}=.*positive"):
+        minimize(f, PCG(**{name: value}))
 
 
 def test_resolve_says_what_is_wrong():
@@ -430,6 +431,22 @@ def test_spread_of_extreme_numbers_is_no_promise(scale):
     f = fitted(scale * independent(2000, 300), alpha=scale**2 if scale < 1 else 1.0)
     assert np.all(spread(f)[0] > 0)
     assert scale in (1e-80, 1e80) or bare_iterations(f) == np.inf
+
+
+@pytest.mark.parametrize("even", [True, False])
+def test_slow_convergence_is_left_early(even):
+    """CG alone where its rate will do, soon the other solver where it will not."""
+    X = independent(400, 200) * (1.0 if even else np.geomspace(1, 1000, 200))
+    f = fitted(X, alpha=1.0)
+    alone = minimize(f, PCG(None, patience=1e6)).n_iter
+    result = minimize(f, PCG(None, patience=60, early=5))
+    assert result.status is Status.CONVERGED
+    assert true_gap(X, f.y, f, result.w) <= 1e-6
+    if even:
+        assert 5 < result.n_iter == alone < 60
+    else:
+        assert alone > 60
+        assert result.n_iter <= 20  # a third of what is allowed
 
 
 def test_what_takes_over_is_named():

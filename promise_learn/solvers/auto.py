@@ -38,7 +38,7 @@ BARE = 40  # iterations of the dual of a square X: as many as others take in all
 FEW = 5  # products that factors cost, below which no way around them is looked for
 SHARE = 0.5  # of the time of a factor, that CG without a preconditioner is worth
 CACHE, SHARE_IN_CACHE = 30e6, 1.75  # bytes of X whose passes are faster than assumed
-OVERRUN = 1.5  # times the iterations that were foreseen
+OVERRUN = 1.5  # times the iterations that were foreseen, before the rate is looked at
 LOOKED_AT, LONGEST = 200_000, 16.0  # entries, and squared length over that of the mean
 BROAD = 2  # rows a column, below which other losses are tried without
 EVEN = 1.25  # variance of eigenvalues, over their squared mean, of few rows
@@ -133,7 +133,8 @@ def _bare(f, found):
         foreseen = bare_iterations(f)
         share = SHARE_IN_CACHE if rows.nbytes <= CACHE else SHARE
         if foreseen <= share * products and _lengths_are_even(f):
-            return PCG(None, math.ceil(OVERRUN * foreseen), then=found)
+            early = OVERRUN * foreseen
+            return PCG(None, max(share * products, early), early, found)
         return found
     dear = products >= PRODUCTS and f.n_rows < BROAD * f.dim
     if dear and min(spread(f)[0]) < EVEN and _lengths_are_even(f):

@@ -8,12 +8,14 @@ from typing import Any
 
 from .._arrays import inner
 from ..linalg.cg import pcg
+from ._costs import DECADES
 from ._dual import RESTART, lossy
 from .base import Solver, Step
 from .direct import Direct
 from .sketch import curvature_inverse, may_be_poor, smallest_at_most
 from .theory import Theory
 
+TINY = 1e-300
 CANCELLED = 1e-8  # of F at the start of CG, below which the recursion of F loses digits
 
 
@@ -35,18 +37,21 @@ class PCG(Solver):
     patience : float, default=inf
         Iterations after which another solver takes over. ``solver="auto"`` allows those
         that take half of the time of a factor, where X is sparse or rows are few: how
-        many are needed depends on the penalty and shows only on the way; and without a
-        preconditioner half as many again as it foresees. There a finite one means
-        caution: where all coefficients have a penalty, nothing is estimated, and the
-        bound of the gap that it gives ends the fit.
+        many are needed depends on the penalty and shows only on the way; and about as
+        many without a preconditioner. There a finite one means caution: where all
+        coefficients have a penalty, nothing is estimated, and the bound of the gap that
+        it gives ends the fit.
+    early : float, default=inf
+        Iterations after which it takes over as soon as seven decades would take more
+        than all that are allowed, by the rate so far.
     then : Solver or None, default=None
         The one that takes over, also where rounding ends CG; `Direct` where None.
 
     Raises
     ------
     ValueError
-        If the loss is not the squared error, patience is not positive, then is no
-        solver, or patience is finite and the other solver has no room.
+        If the loss is not the squared error, patience or early is not positive, then is
+        no solver, or patience is finite and the other solver has no room.
 
     References
     ----------
@@ -56,6 +61,7 @@ class PCG(Solver):
 
     preconditioner: Any = "auto"
     patience: float = math.inf
+    early: float = math.inf
     then: Any = None
 
     name = "pcg"
@@ -76,8 +82,10 @@ class PCG(Solver):
                 f"solver={self.name!r} solves squared-error problems only: use "
                 "'newton-cg' or 'auto'."
             )
-        if not self.patience > 0:
-            raise ValueError(f"patience={self.patience!r}: use a positive number")
+        for name in ("patience", "early"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise ValueError(f"{name}={value!r}: use a positive number")
         if not isinstance(self.then, Solver | None):
             raise ValueError(f"then={self.then!r}: use a solver object or None")
         if math.isfinite(self.patience):
@@ -114,7 +122,7 @@ class PCG(Solver):
                     1,
                     measured if lossy(f) else None,
                 )
-                left -= 1
+                left = 0 if self._too_slow(it, first, value) else left - 1
                 if it.gap <= RESTART * first or lost or left <= 0:
                     break
             before, smallest = point.value, it.smallest
@@ -126,6 +134,13 @@ class PCG(Solver):
             for step in islice(other.iterate(f, point.w, rng), other.default_max_iter):
                 step.passes += passes
                 yield step
+
+    def _too_slow(self, it, first, value):
+        if it.iteration < self.early:
+            return False
+        start, end, enough = (math.log10(max(v, TINY)) for v in (first, it.gap, value))
+        needed = start - enough + DECADES
+        return it.iteration * needed > self.patience * (start - end)
 
 
 def smallest_eigenvalue(f):
