@@ -286,6 +286,28 @@ def test_direct_solves_the_dual_of_few_rows(storage, targets, intercept):
     assert result.n_iter == 1 or storage == "float32"
 
 
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("alpha", [1e-2, 1e-4, 1e-6])
+def test_dual_knows_what_cancels_in_its_product_with_x(alpha, intercept, storage):
+    """Residuals that X does not explain, over a small penalty, are large unknowns."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((5000, 6)) * [3e5, 1, 1, 1, 1, 1]
+    y, n = X[:, 1] + rng.standard_normal(5000), 5000
+    shift = X.mean(axis=0) if intercept else None
+    design = Design(
+        sparse.csr_array(X) if storage == "csr" else X, shift, None, intercept
+    )
+    penalty = np.append(np.full(6, alpha / n), np.zeros(int(intercept)))
+    f = Objective(design, y, SquaredError(), np.full(n, 1 / n), penalty, penalty.shape)
+    result = minimize(f, DualCG(), tol=1e-6)
+    assert result.status is Status.CONVERGED
+    Z = np.column_stack([X - shift, np.ones(n)]) if intercept else X
+    augmented = np.vstack([Z / n**0.5, np.diag(penalty**0.5)])
+    best = np.linalg.lstsq(augmented, np.append(y / n**0.5, 0 * penalty), rcond=None)[0]
+    assert f.value(result.w) <= f.value(best) * (1 + 2e-6)
+
+
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e5])
 def test_direct_is_honest_about_rows_that_are_nearly_copies(offset):
     """Far from zero their difference is lost in rounding of products."""
