@@ -120,6 +120,36 @@ def test_line_search_refuses_what_does_not_descend():
         assert t == 0
 
 
+@pytest.mark.parametrize("bend", [1e-1, 1e-3, 1e-6, 1e-9, 1 - 1e-3, 1 - 1e-6])
+@pytest.mark.parametrize(("before", "after"), [(1000.0, 200.0), (200.0, 1000.0)])
+def test_line_search_finds_a_sharp_bend(bend, before, after):
+    """One badly wrong row turns right at once, and the derivative is flat elsewhere."""
+    width = 1e-3 * min(bend, 1 - bend)
+
+    def derivative(t):
+        return after - (before + after) / (1 + np.exp(min((t - bend) / width, 700)))
+
+    t = line_search.stationary(derivative, derivative(0.0), derivative(1.0))
+    assert abs(derivative(t)) <= 0.1 * before
+    assert abs(t - bend) <= 10 * width
+
+
+@pytest.mark.parametrize("solver", ["newton-cholesky", "newton-cg"])
+def test_sample_that_lacks_a_rare_column_is_left_behind(solver):
+    """Its minimum is far out; there some of the other rows are wrong by hundreds."""
+    rng = np.random.default_rng(13)
+    entries = rng.random((4000, 80)) < np.geomspace(0.5, 0.001, 80)
+    X = entries * 10 ** rng.uniform(-1, 2, 80) * rng.random((4000, 80))
+    scores = (X / X.std(axis=0)) @ rng.standard_normal(80)
+    y, values = scores + rng.logistic(size=4000) > np.median(scores) + 3, []
+    model = LogisticRegression(C=1e5, solver=solver, fit_intercept=False)
+    for seed in range(10):  # a warning, that one has not converged, is an error
+        w = model.set_params(random_state=seed).fit(X, y).coef_[0]
+        losses = np.logaddexp(0, np.where(y, -1, 1) * (X @ w))
+        values.append(1e5 * losses.sum() + 0.5 * w @ w)
+    assert max(values) <= min(values) * (1 + 1e-5)
+
+
 # ------------------------------------------------------------------ hand-off
 
 

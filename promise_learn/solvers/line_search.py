@@ -51,24 +51,30 @@ def stationary(derivative, slope, end, trials=40):
     """Step t > 0 at which a convex function's derivative has fallen tenfold.
 
     ``slope`` < 0 is its derivative at 0, ``end`` that at 1. Regula falsi inside a
-    bracket lo, hi, kept off its ends. A step with a positive derivative counts only if
-    convexity proves a decrease: f(t) <= f(0) + f'(lo) lo + f'(t) (t - lo).
+    bracket lo, hi, kept off its ends; where one end stays it counts half (the Illinois
+    rule), since the minimum may be far nearer to it than a straight line says. A step
+    with a positive derivative counts only if convexity proves a decrease:
+    f(t) <= f(0) + f'(lo) lo + f'(t) (t - lo).
     """
     lo, hi, below, above = 0.0, 1.0, slope, end
     while above < 0 and trials:
         lo, hi, below = hi, 2 * hi, above
         above, trials = derivative(hi), trials - 1
     enough = 0.1 * abs(slope)
+    left, right, moved = below, above, 0.0
     while trials:
         if -below <= enough:
             return lo
         if above <= enough and below * lo + above * (hi - lo) < 0:
             return hi
-        share = -below / (above - below) if math.isfinite(above) else 0.1
+        share = -left / (right - left) if math.isfinite(right) else 0.1
         t = lo + min(max(share, 0.1), 0.9) * (hi - lo)
         value, trials = derivative(t), trials - 1
         if value < 0:
-            lo, below = t, value
+            right *= 0.5 if moved < 0 else 1.0
+            lo, below, left = t, value, value
         else:
-            hi, above = t, value
+            left *= 0.5 if moved > 0 else 1.0
+            hi, above, right = t, value, value
+        moved = value
     return lo if lo > 0 else hi

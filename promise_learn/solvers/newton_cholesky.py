@@ -17,6 +17,7 @@ from .theory import Theory
 
 SMALL_HESSIAN = 1e7
 STALE = 4.0
+RECENT = 3  # steps that tell how much less curvature there is than in the factor
 DECADES = 2  # of the decrement, that a new factor gains for its cost and a pass
 MEMORY = 10  # steps since the factor that update it
 SURE = 1e-8  # relative error of F that no further pass has to look at
@@ -114,11 +115,11 @@ def newton_steps(f, point):
     the decrement falls by 10^(`DECADES` / (1 + cost of the Hessian in passes)). BFGS
     updates of the steps since make these converge superlinearly, and cost no pass. The
     decrement by a kept factor may be short of the true one: it is multiplied by `STALE`
-    and by the length of the last step, and a step longer than `STALE`, which has met as
-    much less curvature, ends the factor. Where the curvature jumps no factor is kept: a
-    new one may gain all, and an old decrement says nothing. A small Hessian costs a
-    pass, as either is one call, and updates would take as long: repeated rows then take
-    the same steps as weights do.
+    and by the longest of its last steps, and a step longer than `STALE`, which has met
+    as much less curvature, ends the factor. Where the curvature jumps no factor is
+    kept: a new one may gain all, and an old decrement says nothing. A small Hessian
+    costs a pass, as either is one call, and updates would take as long: repeated rows
+    then take the same steps as weights do.
     The first step of a well-conditioned quadratic ends at the minimum, and no pass over
     X is needed to know F there.
     """
@@ -127,7 +128,7 @@ def newton_steps(f, point):
     enough = 10 ** (DECADES / (1 + (1.0 if small else f.design.rows.gram_cost)))
     enough = math.inf if f.loss.piecewise else enough
     memory = 0 if small or f.quadratic else MEMORY
-    factor, pairs = None, Pairs(memory)
+    factor, pairs, lengths = None, Pairs(memory), [1.0]
     passes, t, refreshes, decrement = 1.0, 1.0, 0, math.inf
     while point is not None:
         previous, fresh = decrement, False
@@ -136,11 +137,11 @@ def newton_steps(f, point):
             decrement = factor.decrement(point.gradient, -d)
         if factor is None or t > STALE or not decrement * enough <= previous:
             factor, fresh, refreshes = HessianFactor(point), True, refreshes + 1
-            pairs = Pairs(memory)
+            pairs, lengths = Pairs(memory), [1.0]
             passes += f.design.rows.gram_cost
             d = -factor.solve(point.gradient)
             decrement = factor.decrement(point.gradient, -d)
-        gap, confirm = STALE * max(t, 1.0) * decrement, None
+        gap, confirm = STALE * max(1.0, *lengths[-RECENT:]) * decrement, None
         if fresh or f.quadratic:
             gap = decrement
             confirm = confirmation(point, d, gap, previous, t)
@@ -162,6 +163,7 @@ def newton_steps(f, point):
                 yield Step(point.w + d, value, None, left, True, passes, t, refreshes)
         before = point
         point, t = advance(f, point, d)
+        lengths.append(t)
         if memory and point is not None:
             pairs.add(point.w - before.w, point.gradient - before.gradient)
         passes += 1
