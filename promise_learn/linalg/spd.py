@@ -23,9 +23,14 @@ class Factor:
     H : array (dim, dim)
     overwrite : bool, default=False
         Whether H may be used as work space.
+    sees_all : bool, default=False
+        Whether lost directions count as of the smallest eigenvalue that is not lost:
+        so a preconditioner lets CG see them.
 
     Attributes
     ----------
+    lost : bool
+        Whether directions are lost.
     pivot : float
         Smallest squared pivot after scaling: a lower bound, up to a factor of dim, of
         how far the scaled matrix is from a singular one.
@@ -33,7 +38,7 @@ class Factor:
         Makes its diagonal one: H is factored as scale[:, None] * H * scale[None, :].
     """
 
-    def __init__(self, H, overwrite=False):
+    def __init__(self, H, overwrite=False, sees_all=False):
         xp = namespace(H)
         H = H if overwrite else xp.asarray(H, copy=True)
         h = diagonal(H)
@@ -44,7 +49,7 @@ class Factor:
         self.scale = 1 / xp.sqrt(h)
         H *= self.scale[:, None]
         H *= self.scale[None, :]
-        lost = H.shape[0] * sys.float_info.epsilon
+        lost, self.lost = H.shape[0] * sys.float_info.epsilon, False
         if self._empty is not None:
             H = add_diagonal(H, self._empty)
         self._lower = self._cholesky(H, lost)
@@ -54,7 +59,9 @@ class Factor:
             top = float(xp.max(xp.abs(values)))
             keep = values > lost * top
             self._dropped = xp.astype(~keep, H.dtype)
-            self._inverse = 1 / xp.where(keep, values, 1.0)
+            self.lost = bool(xp.any(~keep))
+            floor = lost * top if sees_all and top > 0 else 1.0
+            self._inverse = 1 / xp.where(keep, values, floor)
             self.pivot = float(xp.min(xp.where(keep, values, top)))
 
     def _cholesky(self, S, lost):

@@ -28,7 +28,8 @@ class HessianFactor:
         Added to the diagonal.
     unit : array (dim,), optional
         Units that make the diagonal of the Hessian about one. With them single
-        precision serves, for `solve` alone, unless the matrix is too poor for it.
+        precision serves, for `solve` alone, unless the matrix is too poor for it; and
+        directions that are lost in rounding are solved for too.
     classes : {"coupled", "apart", "shared"}, default="coupled"
         For the multinomial loss: its whole Hessian; the diagonal block of every class,
         with ``extra`` times the share of the curvature that the class has; or one
@@ -78,6 +79,11 @@ class HessianFactor:
         if self._shares is not None:
             x = x / self._shares[None, :]
         return x - xp.mean(x, axis=1, keepdims=True) if self._centred else x
+
+    @property
+    def lost(self):
+        """Whether a direction is lost in rounding."""
+        return any(factor.lost for _, factor in self._parts)
 
     def decrement(self, g, x):
         """Newton decrement 1/2 g'H^-1 g, given x = H^-1 g."""
@@ -167,7 +173,8 @@ def _factors(design, d, ridges, unit, alike=True):
         if None not in factors:
             return factors
     G = design.gram(d)
-    return [Factor(add_diagonal(G, ridge, alone), True) for ridge in ridges]
+    sees_all = unit is not None
+    return [Factor(add_diagonal(G, ridge, alone), True, sees_all) for ridge in ridges]
 
 
 def jacobi(point):

@@ -30,7 +30,8 @@ class NewtonCholesky(Solver):
     BFGS updates it after each. The first steps are taken on growing samples of the
     rows. Where there are fewer rows than columns the same iteration runs in the row
     space, in n unknowns; and where products of the rows round small columns away, which
-    it then cannot see, Newton-CG in all unknowns follows.
+    it then cannot see, Newton-CG in all unknowns follows; as it does for the squared
+    error where the factor loses directions in rounding.
 
     Parameters
     ----------
@@ -89,6 +90,16 @@ class NewtonCholesky(Solver):
         start, passes = from_samples(f, w, rng, newton_steps)
         for step in newton_steps(f, start):
             step.passes += passes
+            w, spent = step.w, step.passes
+            yield step
+        if f.quadratic:
+            yield from self._by_cg(f, w, spent, rng)
+
+    def _by_cg(self, f, w, passes, rng):
+        """Yield what Newton-CG adds from w, after so many passes."""
+        rng = np.random.default_rng(0) if rng is None else rng
+        for step in NewtonCG().iterate(f, w, rng):
+            step.passes += passes
             yield step
 
     def _in_row_space(self, f, w, rng, most=None):
@@ -102,10 +113,7 @@ class NewtonCholesky(Solver):
             if done and not whole:
                 break
         if not whole:
-            rng = np.random.default_rng(0) if rng is None else rng
-            for step in NewtonCG().iterate(f, w, rng):
-                step.passes += passes
-                yield step
+            yield from self._by_cg(f, w, passes, rng)
 
 
 def newton_steps(f, point):
@@ -121,7 +129,8 @@ def newton_steps(f, point):
     costs a pass, as either is one call, and updates would take as long: repeated rows
     then take the same steps as weights do.
     The first step of a well-conditioned quadratic ends at the minimum, and no pass over
-    X is needed to know F there.
+    X is needed to know F there. One whose factor loses directions in rounding is left
+    to others after the start.
     """
     size = f.dim * (f.n_columns if f.coupled else 1)
     small = f.n_rows * size**2 < SMALL_HESSIAN
@@ -156,6 +165,8 @@ def newton_steps(f, point):
             refreshes,
             confirm,
         )
+        if fresh and f.quadratic and factor.lost:
+            return
         if fresh and f.quadratic:
             value = point.value - decrement  # exact, but for rounding
             error, left = factor.rounding(d, max(point.value, f.null_value))
