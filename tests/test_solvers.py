@@ -124,6 +124,44 @@ def test_newton_cg_tells_the_truth_of_as_many_rows_as_unknowns(seed, preconditio
     assert reference.gap(result.w) <= 2e-4
 
 
+NEWTON = [NewtonCholesky, NewtonCG]
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("shape", [(300, 10), (30, 40)], ids=["tall", "wide"])
+@pytest.mark.parametrize("solver", [Direct, PCG, *NEWTON])
+def test_curvature_that_rounding_hides_is_found(solver, shape, storage):
+    """Columns in pairs, 1e-8 apart, whose difference is half of the answer."""
+    (n, p), rng = shape, np.random.default_rng(0)
+    Z, D = rng.standard_normal((2, n, p // 2))
+    X = np.hstack([Z, Z + 1e-8 * D])
+    y = Z.sum(axis=1) + D.sum(axis=1) + rng.standard_normal(n)
+    weights, penalty = np.full(n, 1 / n), np.full(p, 1e-20)
+    rows = sparse.csr_array(X) if storage == "csr" else X
+    f = Objective(Design(rows), y, SquaredError(), weights, penalty, (p,))
+    augmented = np.vstack([X / n**0.5, np.diag(penalty**0.5)])
+    target = np.append(y / n**0.5, np.zeros(p))
+    best = np.linalg.lstsq(augmented, target, rcond=None)[0]  # by SVD, of X itself
+    result = minimize(f, solver(), tol=1e-6)
+    assert result.status is Status.CONVERGED
+    assert f.value(result.w) <= f.value(best) * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("solver", NEWTON)
+@pytest.mark.parametrize("seed", range(3))
+def test_samples_do_not_bury_small_curvature(solver, seed):
+    """Of twenty columns in a space of eight, but for noise of 1e-5."""
+    n, p, rng = 6000, 20, np.random.default_rng(seed)
+    noise = rng.standard_normal((n, p))
+    X = rng.standard_normal((n, 8)) @ rng.standard_normal((8, p)) + 1e-5 * noise
+    y = np.where(noise[:, 0] + X[:, 0] + rng.logistic(size=n) > 0, 1.0, -1.0)
+    penalty, weights = np.full(p, 1e-14), np.full(n, 1 / n)
+    reference = DenseProblem(X, y, "logistic", weights, penalty, (p,))
+    result = minimize(reference.objective(), solver(), rng=rng, tol=1e-6)
+    assert result.status is Status.CONVERGED
+    assert reference.gap(result.w) <= 1e-5
+
+
 # ------------------------------------------------------------------ names and checks
 
 

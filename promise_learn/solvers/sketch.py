@@ -11,6 +11,7 @@ from ..preconditioners import resolve_preconditioner, woodbury
 from ._costs import DECADES, like_text, sample_size, single_cost
 from .newton import HessianFactor
 
+LACKING = 0.5  # of the diagonal, that a sample may lack
 MOST_GROWTH = 10.0
 CLASS_BYTES, CLASS_SHARE = 256e6, 0.1
 TINY = 1e-300
@@ -152,7 +153,7 @@ def smallest_at_most(specification):
 
     Without it the first iterations see large eigenvalues alone, those of rows that a
     sample missed, and take a small residual for a small error. It is one where some
-    diagonal entry of P is no less than that of H.
+    diagonal entry of P is no less than that of H, or less by chance, in a sample.
     """
     known = isinstance(specification, str) and specification in ("auto", "nystrom")
     return 1.0 if known else math.inf
@@ -164,12 +165,13 @@ def sampled_factor(point, size, rng):
     Half of the rows are drawn in proportion to their curvature, half alike. The inverse
     of the Hessian of m rows is in the mean that of the whole one with a larger penalty,
     and fluctuates where curvature is small: the penalty is multiplied by
-    1 / (1 - d / m), with which CG takes the fewest iterations. What the sample lacks on
-    the diagonal of the whole Hessian is added, so that a rare column that it misses
-    keeps its curvature. Every class has a factor of its own where these are small, else
-    all share one, of their mean curvature; where passes are dear, since rows are
-    generated, it only preconditions `inner_solve` with the sample's whole Hessian,
-    which couples the classes.
+    1 / (1 - d / m), with which CG takes the fewest iterations. A rare column that the
+    sample misses, of which it has less than half on the diagonal of the whole Hessian,
+    keeps its curvature; added to all columns, what a sample lacks by chance would bury
+    the small curvature of columns that are nearly copies of each other. Every class has
+    a factor of its own where these are small, else all share one, of their mean
+    curvature; where passes are dear, since rows are generated, it only preconditions
+    `inner_solve` with the sample's whole Hessian, which couples the classes.
     """
     f, h = point.objective, point.diagonal()
     inner = f.coupled and not f.design.rows.stored
@@ -187,7 +189,7 @@ def sampled_factor(point, size, rng):
         growth = 1 / max(1 - f.effective_dimension / size, 1 / MOST_GROWTH)
         sample = sample.damped((growth - 1) * f.penalty)
         missing = h - sample.diagonal()
-        missing = f.xp.where(missing > 0, missing, f.xp.zeros_like(missing))
+        missing = f.xp.where(missing > LACKING * h, missing, f.xp.zeros_like(missing))
     unit = f.xp.where(h > _tiny(f, h), h, FLAT * _ridge(f) + _tiny(f, h))
     classes = "apart" if f.coupled and factors_apart(f) else "shared"
     factor = HessianFactor(sample, missing, f.xp.sqrt(unit), classes)
