@@ -68,12 +68,12 @@ def separable(n, p, mu):
     return build(X, np.where(X[:, 0] > 0, 1.0, -1.0), "logistic", mu)
 
 
-def long_columns(loss, mu):
-    """Three columns of length 1e10, beside which products of rows hide the others.
+def long_columns(loss, mu, length=1e10):
+    """Three long columns, beside which products of rows hide the others.
 
-    Where they have length one, no penalty is as good as theirs, of mu / 1e20.
+    Where they have length one, no penalty is as good as theirs, of mu / length^2.
     """
-    X, long = normal(40, 60), 10.0 ** np.repeat([10, 0], [3, 57])
+    X, long = normal(40, 60), np.repeat([length, 1.0], [3, 57])
     f, reference = build(X * long, labels(40, loss), loss, mu)
     _, alike = build(X, labels(40, loss), loss, mu)
     alike.penalty[:3] = 0.0
@@ -119,6 +119,8 @@ BOTH = {
     ),
     "long columns, n < p": lambda loss: long_columns(loss, 1e-3),
     "long columns, n < p, weak penalty": lambda loss: long_columns(loss, 1e-9),
+    "columns of 1e7, n < p": lambda loss: long_columns(loss, 1e-3, 1e7),
+    "columns of 1e7, n < p, weak penalty": lambda loss: long_columns(loss, 1e-9, 1e7),
     "scaled, float32": lambda loss: build(
         normal(200, 20) * scales(20), labels(200, loss), loss, 1e-3, dtype=np.float32
     ),

@@ -27,7 +27,11 @@ from promise_learn.solvers import (
 from promise_learn.solvers._handoff import generated
 from promise_learn.solvers.base import Step
 from promise_learn.solvers.growing import from_samples, growing_samples, grows
-from promise_learn.solvers.newton import HessianFactor, distinct
+from promise_learn.solvers.newton import (
+    HessianFactor,
+    distinct,
+    gain_along_columns,
+)
 from promise_learn.solvers.sketch import starts_bare
 from promise_learn.testing import solver_case
 
@@ -87,6 +91,19 @@ def test_row_space_is_for_one_penalty_and_fewer_rows_only():
     assert row_space.applies(per_target.objective())
     reference.penalty = reference.penalty * np.arange(30)
     assert not row_space.applies(reference.objective())
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1.0, 1e10])
+@pytest.mark.parametrize("loss", ["squared_error", "targets", "logistic"])
+def test_gain_along_columns_is_a_lower_bound_of_the_gap(loss, scale):
+    X = half_empty(40, 8)
+    X[:, 0] *= scale
+    reference = problem(loss, X)
+    f = reference.objective(X, intercept=True)
+    w = np.zeros(f.shape)
+    gain, g = gain_along_columns(f.expand(w, diagonal=True)), reference.gradient(w)
+    h = np.diagonal(reference.hessian(w)).reshape(w.shape)
+    assert gain == pytest.approx(0.5 * np.max(g**2 / h), rel=1e-9)
 
 
 # ------------------------------------------------------------------ line search

@@ -147,6 +147,41 @@ def test_curvature_that_rounding_hides_is_found(solver, shape, storage):
     assert f.value(result.w) <= f.value(best) * (1 + 1e-5)
 
 
+@pytest.mark.parametrize("targets", [(), (3,)], ids=["one", "three"])
+@pytest.mark.parametrize("rows", [2000, 300])
+@pytest.mark.parametrize("solver", [Direct, NewtonCholesky])
+def test_columns_that_depend_on_each_other_take_one_step(solver, rows, targets):
+    """Dummies of every level, without a penalty: nothing is hidden, w stays small."""
+    rng = np.random.default_rng(0)
+    X = np.hstack(
+        [np.eye(10)[rng.integers(0, 10, rows)], rng.standard_normal((rows, 5))]
+    )
+    X = np.hstack([X, X[:, 10:12]])
+    y, weights = rng.standard_normal((rows, *targets)), np.full(rows, 1 / rows)
+    design = Design(X, shift=X.mean(axis=0), intercept=True)
+    f = Objective(design, y, SquaredError(), weights, np.zeros(18), (18, *targets))
+    result = minimize(f, solver(), tol=1e-6)
+    assert result.status is Status.CONVERGED
+    assert result.n_iter <= 2
+    best = np.linalg.lstsq(np.hstack([X, np.ones((rows, 1))]), y, rcond=None)[0]
+    residual = y - np.hstack([X, np.ones((rows, 1))]) @ best
+    assert f.value(result.w) <= 0.5 * np.sum(residual**2) / rows * (1 + 1e-10)
+    assert np.abs(result.w).max() < 10
+
+
+@pytest.mark.parametrize("solver", [Direct, NewtonCholesky])
+def test_rows_that_are_repeated_take_one_step_without_a_penalty(solver):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((50, 300)), rng.standard_normal(50)
+    X, y = np.vstack([X, X]), np.concatenate([y, y + rng.standard_normal(50)])
+    weights = np.full(100, 0.01)
+    f = Objective(Design(X), y, SquaredError(), weights, np.zeros(300), (300,))
+    result = minimize(f, solver(), tol=1e-6)
+    assert result.status is Status.CONVERGED
+    assert result.n_iter <= 2
+    assert_allclose(result.w, np.linalg.lstsq(X, y, rcond=None)[0], 1e-6, 1e-8)
+
+
 @pytest.mark.parametrize("solver", NEWTON)
 @pytest.mark.parametrize("seed", range(3))
 def test_samples_do_not_bury_small_curvature(solver, seed):

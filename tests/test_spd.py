@@ -147,3 +147,17 @@ def test_single_factor_is_refused_where_it_means_nothing(smallest):
     S = np.eye(5, dtype=np.float32)
     S[3, 3] = smallest
     assert single_factor(S, np.ones(5)) is None
+
+
+@pytest.mark.parametrize("columns", [(), (2,)])
+@pytest.mark.parametrize("apart", [0.0, 1e-9, 1e-3])
+def test_gradient_that_a_factor_hides(apart, columns, rng):
+    """Columns 1e-9 apart are one to their Gram matrix, but not to a gradient."""
+    Z, D = rng.standard_normal((2, 60, 4))
+    A = np.hstack([Z, Z + apart * D])
+    factor, g = Factor(A.T @ A), A.T @ rng.standard_normal((60, *columns))
+    assert factor.hides(g) == (apart == 1e-9)
+    seeing = Factor(A.T @ A, sees_all=True)
+    assert_allclose(A.T @ (A @ factor.solve(g)), g, atol=1e-6 if apart else 1e-9)
+    along = g - A.T @ (A @ seeing.solve(g))
+    assert np.linalg.norm(along) <= 1e-6 * np.linalg.norm(g)

@@ -8,6 +8,7 @@ from .cholesky import factor
 
 MAX_EIGH = 2500
 SINGLE_PIVOT = 4e-6
+NOISE = 1e3  # units in the last place that rounding may leave a gradient
 
 
 class Factor:
@@ -29,8 +30,6 @@ class Factor:
 
     Attributes
     ----------
-    lost : bool
-        Whether directions are lost.
     pivot : float
         Smallest squared pivot after scaling: a lower bound, up to a factor of dim, of
         how far the scaled matrix is from a singular one.
@@ -49,7 +48,7 @@ class Factor:
         self.scale = 1 / xp.sqrt(h)
         H *= self.scale[:, None]
         H *= self.scale[None, :]
-        lost, self.lost = H.shape[0] * sys.float_info.epsilon, False
+        lost = H.shape[0] * sys.float_info.epsilon
         if self._empty is not None:
             H = add_diagonal(H, self._empty)
         self._lower = self._cholesky(H, lost)
@@ -59,7 +58,6 @@ class Factor:
             top = float(xp.max(xp.abs(values)))
             keep = values > lost * top
             self._dropped = xp.astype(~keep, H.dtype)
-            self.lost = bool(xp.any(~keep))
             floor = lost * top if sees_all and top > 0 else 1.0
             self._inverse = 1 / xp.where(keep, values, floor)
             self.pivot = float(xp.min(xp.where(keep, values, top)))
@@ -86,14 +84,28 @@ class Factor:
         if self._empty is not None:
             flat = column(self._empty, g) * g
             energy = inner(flat, flat) / tiny
-        if self._lower is None:
-            scaled = column(self.scale, g) * g
-            along = self._vectors.T @ scaled
-            dropped = column(self._dropped, along) * along
-            lost = inner(dropped, dropped)
-            if lost > 1e-12 * inner(scaled, scaled):
-                energy += lost / (tiny * self._vectors.shape[0])
+        lost, whole = self._lost(g)
+        if lost > 1e-12 * whole:
+            energy += lost / (tiny * self._vectors.shape[0])
         return energy / 2
+
+    def _lost(self, g):
+        """Square of the part of the scaled g in directions that are lost; of all."""
+        if self._lower is not None:
+            return 0.0, 0.0
+        scaled = column(self.scale, g) * g
+        along = self._vectors.T @ scaled
+        dropped = column(self._dropped, along) * along
+        return inner(dropped, dropped), inner(scaled, scaled)
+
+    def hides(self, g):
+        """Whether lost directions have more of a gradient than rounding leaves.
+
+        Those of columns that depend on each other have none.
+        """
+        noise = NOISE * len(self.scale) * sys.float_info.epsilon
+        lost, whole = self._lost(g)
+        return lost > noise**2 * whole
 
     def solve(self, g):
         """H^-1 g for a vector (dim,) or a block (dim, K)."""

@@ -20,8 +20,9 @@ class Direct(NewtonCholesky):
     For the squared error one factor gives the solution, and where its rounding errors
     might matter every later step is iterative refinement with the gradient that X
     itself gives, not the Gram matrix. With fewer rows than columns that is done in the
-    dual, and where rounding ends it, in the row space; and where products of the rows
-    round small columns away, by conjugate gradients in all unknowns.
+    dual, and where rounding ends it, in the row space. Where products of the rows round
+    small columns away, or the factor has lost directions in rounding, conjugate
+    gradients in all unknowns follow.
 
     Parameters
     ----------

@@ -80,11 +80,6 @@ class HessianFactor:
             x = x / self._shares[None, :]
         return x - xp.mean(x, axis=1, keepdims=True) if self._centred else x
 
-    @property
-    def lost(self):
-        """Whether a direction is lost in rounding."""
-        return any(factor.lost for _, factor in self._parts)
-
     def decrement(self, g, x):
         """Newton decrement 1/2 g'H^-1 g, given x = H^-1 g."""
         xp, energy = namespace(g), 0.0
@@ -97,6 +92,11 @@ class HessianFactor:
             else:
                 energy += sum(factor.missed(g[:, c]) for c in columns)
         return energy + 0.5 * inner(g, x)
+
+    def hides(self, g):
+        """Whether g, the shape of w, has a part that is lost in rounding."""
+        alone = len(self._parts) == 1
+        return any(F.hides(g if alone else g[:, own]) for own, F in self._parts)
 
     def rounding(self, d, energy):
         r"""Bounds of the errors that rounding leaves at the minimum of a quadratic.
@@ -186,6 +186,15 @@ def jacobi(point):
     top = f.xp.max(scale)
     scale = f.xp.where(scale > 0, scale, f.xp.where(top > 0, top, 1.0))
     return lambda v: v / (scale if v.ndim == 1 else scale[:, None])
+
+
+def gain_along_columns(point):
+    """Largest decrease of F by one coefficient alone, to second order.
+
+    A lower bound of F(w) - F* that no scale of the columns spoils.
+    """
+    g = point.gradient
+    return 0.5 * float(point.objective.xp.max(g * jacobi(point)(g)))
 
 
 def suboptimality(point, target):

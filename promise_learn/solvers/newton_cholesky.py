@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -11,7 +12,7 @@ from ._pairs import Pairs
 from .base import Solver, Step
 from .growing import from_samples
 from .line_search import advance
-from .newton import HessianFactor, confirmation, distinct
+from .newton import HessianFactor, confirmation, distinct, gain_along_columns
 from .newton_cg import NewtonCG
 from .theory import Theory
 
@@ -20,6 +21,7 @@ STALE = 4.0
 RECENT = 3  # steps that tell how much less curvature there is than in the factor
 DECADES = 2  # of the decrement, that a new factor gains for its cost and a pass
 MEMORY = 10  # steps since the factor that update it
+IDLE, REPEATED = 1e-10, 3  # of F that a step gains at least, of so many one
 SURE = 1e-8  # relative error of F that no further pass has to look at
 
 
@@ -31,7 +33,7 @@ class NewtonCholesky(Solver):
     rows. Where there are fewer rows than columns the same iteration runs in the row
     space, in n unknowns; and where products of the rows round small columns away, which
     it then cannot see, Newton-CG in all unknowns follows; as it does for the squared
-    error where the factor loses directions in rounding.
+    error where rounding ends the steps, or the factor has lost directions.
 
     Parameters
     ----------
@@ -96,24 +98,40 @@ class NewtonCholesky(Solver):
             yield from self._by_cg(f, w, spent, rng)
 
     def _by_cg(self, f, w, passes, rng):
-        """Yield what Newton-CG adds from w, after so many passes."""
+        """Yield what Newton-CG adds from w, after so many passes, while it gains."""
         rng = np.random.default_rng(0) if rng is None else rng
+        best, idle = math.inf, 0
         for step in NewtonCG().iterate(f, w, rng):
+            idle = 0 if step.value < (1 - IDLE) * best else idle + 1
+            best = min(best, step.value)
             step.passes += passes
             yield step
+            if idle > REPEATED:
+                return
 
     def _in_row_space(self, f, w, rng, most=None):
         """Yield a `Step` before every step in n unknowns; most of them at most."""
         small, lift, project, whole = row_space.reduced(f)
+        penalised = bool(f.xp.any(f.penalty[0, ...] > 0))  # else no gap can be measured
         for step in islice(self.iterate(small, project(w), rng), most):
             done = step.gap <= SURE * step.value
-            w, passes = lift(step.w), step.passes
-            step.w, step.reliable = w, whole
+            step.w = w = lift(step.w)
+            passes = step.passes
+            step.reliable = whole or not penalised
+            if not whole:
+                step.value = step.gradient = None  # those of X are others
+                step.confirm = partial(_gap_at_least, f, w, step.confirm)
             yield step
             if done and not whole:
                 break
         if not whole:
             yield from self._by_cg(f, w, passes, rng)
+
+
+def _gap_at_least(f, w, confirm):
+    """Gap that `Step.confirm` gives, but no less than one column can gain at w."""
+    known = 0.0 if confirm is None else confirm()
+    return max(known, gain_along_columns(f.expand(w, diagonal=True)))
 
 
 def newton_steps(f, point):
@@ -129,8 +147,8 @@ def newton_steps(f, point):
     costs a pass, as either is one call, and updates would take as long: repeated rows
     then take the same steps as weights do.
     The first step of a well-conditioned quadratic ends at the minimum, and no pass over
-    X is needed to know F there. One whose factor loses directions in rounding is left
-    to others after the start.
+    X is needed to know F there. One whose factor has lost a part of the gradient in
+    rounding is left to others after the start.
     """
     size = f.dim * (f.n_columns if f.coupled else 1)
     small = f.n_rows * size**2 < SMALL_HESSIAN
@@ -165,7 +183,7 @@ def newton_steps(f, point):
             refreshes,
             confirm,
         )
-        if fresh and f.quadratic and factor.lost:
+        if fresh and f.quadratic and factor.hides(point.gradient):
             return
         if fresh and f.quadratic:
             value = point.value - decrement  # exact, but for rounding
