@@ -103,7 +103,7 @@ class Factor:
 
         Those of columns that depend on each other have none.
         """
-        noise = NOISE * len(self.scale) * sys.float_info.epsilon
+        noise = NOISE * self.scale.shape[0] * sys.float_info.epsilon
         lost, whole = self._lost(g)
         return lost > noise**2 * whole
 

@@ -134,7 +134,7 @@ def _bare(f, found):
         share = SHARE_IN_CACHE if rows.nbytes <= CACHE else SHARE
         if foreseen <= share * products and _lengths_are_even(f):
             early = OVERRUN * foreseen
-            return PCG(None, max(share * products, early), early, found)
+            return PCG(None, max(share * products, early), found, early)
         return found
     dear = products >= PRODUCTS and f.n_rows < BROAD * f.dim
     if dear and min(spread(f)[0]) < EVEN and _lengths_are_even(f):

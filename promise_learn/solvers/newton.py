@@ -95,8 +95,9 @@ class HessianFactor:
 
     def hides(self, g):
         """Whether g, the shape of w, has a part that is lost in rounding."""
-        alone = len(self._parts) == 1
-        return any(F.hides(g if alone else g[:, own]) for own, F in self._parts)
+        if len(self._parts) == 1:
+            return self._parts[0][1].hides(g)
+        return any(F.hides(g[:, c]) for own, F in self._parts for c in own)
 
     def rounding(self, d, energy):
         r"""Bounds of the errors that rounding leaves at the minimum of a quadratic.

@@ -41,11 +41,11 @@ class PCG(Solver):
         many without a preconditioner. There a finite one means caution: where all
         coefficients have a penalty, nothing is estimated, and the bound of the gap that
         it gives ends the fit.
+    then : Solver or None, default=None
+        The one that takes over, also where rounding ends CG; `Direct` where None.
     early : float, default=inf
         Iterations after which it takes over as soon as seven decades would take more
         than all that are allowed, by the rate so far.
-    then : Solver or None, default=None
-        The one that takes over, also where rounding ends CG; `Direct` where None.
 
     Raises
     ------
@@ -61,8 +61,8 @@ class PCG(Solver):
 
     preconditioner: Any = "auto"
     patience: float = math.inf
-    early: float = math.inf
     then: Any = None
+    early: float = math.inf
 
     name = "pcg"
     theory = Theory(
