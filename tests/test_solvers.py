@@ -147,6 +147,23 @@ def test_curvature_that_rounding_hides_is_found(solver, shape, storage):
     assert f.value(result.w) <= f.value(best) * (1 + 1e-5)
 
 
+@pytest.mark.parametrize("solver", NEWTON)
+@pytest.mark.parametrize("seed", range(3))
+def test_curvature_that_rounding_hides_is_found_by_newton(solver, seed):
+    """Pairs 3e-8 apart are as good as features and differences without a penalty."""
+    n, rng = 500, np.random.default_rng(seed)
+    Z, D = rng.standard_normal((2, n, 4))
+    y = np.where(Z[:, 0] + D[:, 0] + rng.logistic(size=n) > 0, 1.0, -1.0)
+    weights, penalty = np.full(n, 1 / n), np.full(8, 1e-22)
+    pairs = np.hstack([Z, Z + 3e-8 * D])
+    f = DenseProblem(pairs, y, "logistic", weights, penalty, (8,)).objective()
+    apart = np.hstack([Z, D])
+    reference = DenseProblem(apart, y, "logistic", weights, 0 * penalty, (8,))
+    result = minimize(f, solver(), tol=1e-6)
+    assert result.status is Status.CONVERGED
+    assert f.value(result.w) <= reference.minimum * (1 + 1e-5)
+
+
 @pytest.mark.parametrize("targets", [(), (3,)], ids=["one", "three"])
 @pytest.mark.parametrize("rows", [2000, 300])
 @pytest.mark.parametrize("solver", [Direct, NewtonCholesky])

@@ -15,9 +15,10 @@ class Factor:
     """Factor of a symmetric positive (semi-)definite matrix, equilibrated first.
 
     Cholesky; a spectral factor where a pivot is lost in rounding, and then `solve`
-    gives the minimum-norm solution of a consistent system in the scaled variables.
-    Directions without curvature count as those of the identity, so that one can search
-    along a gradient that lies there.
+    gives the minimum-norm solution of a consistent system in the scaled variables. Lost
+    directions that the right side has a part in (`hides`) count as of the smallest
+    eigenvalue that is not lost; directions without curvature count as those of the
+    identity, so that one can search along a gradient that lies there.
 
     Parameters
     ----------
@@ -25,8 +26,8 @@ class Factor:
     overwrite : bool, default=False
         Whether H may be used as work space.
     sees_all : bool, default=False
-        Whether lost directions count as of the smallest eigenvalue that is not lost:
-        so a preconditioner lets CG see them.
+        Whether lost directions count so for any right side, as they must in a
+        preconditioner.
 
     Attributes
     ----------
@@ -38,7 +39,7 @@ class Factor:
     """
 
     def __init__(self, H, overwrite=False, sees_all=False):
-        xp = namespace(H)
+        xp, self._sees_all = namespace(H), sees_all
         H = H if overwrite else xp.asarray(H, copy=True)
         h = diagonal(H)
         ok, self._empty = h > 0, None
@@ -58,8 +59,9 @@ class Factor:
             top = float(xp.max(xp.abs(values)))
             keep = values > lost * top
             self._dropped = xp.astype(~keep, H.dtype)
-            floor = lost * top if sees_all and top > 0 else 1.0
-            self._inverse = 1 / xp.where(keep, values, floor)
+            floor = lost * top if top > 0 else 1.0
+            self._seeing = 1 / xp.where(keep, values, floor)
+            self._blind = 1 / xp.where(keep, values, 1.0)
             self.pivot = float(xp.min(xp.where(keep, values, top)))
 
     def _cholesky(self, S, lost):
@@ -112,7 +114,8 @@ class Factor:
         scale = self.scale if g.ndim == 1 else self.scale[:, None]
         if self._lower is not None:
             return scale * cholesky_solve(self._lower, scale * g)
-        inverse = self._inverse if g.ndim == 1 else self._inverse[:, None]
+        inverse = self._seeing if self._sees_all or self.hides(g) else self._blind
+        inverse = inverse if g.ndim == 1 else inverse[:, None]
         x = self._vectors @ (inverse * (self._vectors.T @ (scale * g)))
         return scale * x
 
