@@ -15,19 +15,19 @@ class Factor:
     """Factor of a symmetric positive (semi-)definite matrix, equilibrated first.
 
     Cholesky; a spectral factor where a pivot is lost in rounding, and then `solve`
-    gives the minimum-norm solution of a consistent system in the scaled variables. Lost
-    directions that the right side has a part in (`hides`) count as of the smallest
-    eigenvalue that is not lost; directions without curvature count as those of the
-    identity, so that one can search along a gradient that lies there.
+    gives the minimum-norm solution of a consistent system in the scaled variables.
+    Directions without curvature count as those of the identity, so that one can search
+    along a gradient that lies there.
 
     Parameters
     ----------
     H : array (dim, dim)
     overwrite : bool, default=False
         Whether H may be used as work space.
-    sees_all : bool, default=False
-        Whether lost directions count so for any right side, as they must in a
-        preconditioner.
+    sees : bool, default=None
+        Whether lost directions count as of the smallest eigenvalue that is not lost, as
+        they must in a preconditioner. None: where a right side has a part in them, more
+        than rounding leaves (`hides`).
 
     Attributes
     ----------
@@ -38,8 +38,8 @@ class Factor:
         Makes its diagonal one: H is factored as scale[:, None] * H * scale[None, :].
     """
 
-    def __init__(self, H, overwrite=False, sees_all=False):
-        xp, self._sees_all = namespace(H), sees_all
+    def __init__(self, H, overwrite=False, sees=None):
+        xp, self._sees = namespace(H), sees
         H = H if overwrite else xp.asarray(H, copy=True)
         h = diagonal(H)
         ok, self._empty = h > 0, None
@@ -114,7 +114,8 @@ class Factor:
         scale = self.scale if g.ndim == 1 else self.scale[:, None]
         if self._lower is not None:
             return scale * cholesky_solve(self._lower, scale * g)
-        inverse = self._seeing if self._sees_all or self.hides(g) else self._blind
+        sees = self.hides(g) if self._sees is None else self._sees
+        inverse = self._seeing if sees else self._blind
         inverse = inverse if g.ndim == 1 else inverse[:, None]
         x = self._vectors @ (inverse * (self._vectors.T @ (scale * g)))
         return scale * x

@@ -29,21 +29,23 @@ class HessianFactor:
     unit : array (dim,), optional
         Units that make the diagonal of the Hessian about one. With them single
         precision serves, for `solve` alone, unless the matrix is too poor for it; and
-        directions that are lost in rounding are solved for too.
+        ``sees`` is True.
     classes : {"coupled", "apart", "shared"}, default="coupled"
         For the multinomial loss: its whole Hessian; the diagonal block of every class,
         with ``extra`` times the share of the curvature that the class has; or one
         block, of the mean curvature, times these shares. Where classes are not coupled
         the mean over them is taken off the solution: it is zero at the minimum.
+    sees : bool, default=None
+        As of `Factor`.
     """
 
-    def __init__(self, point, extra=0.0, unit=None, classes="coupled"):
+    def __init__(self, point, extra=0.0, unit=None, classes="coupled", sees=None):
         f = self._objective = point.objective
         self._parts, self._shares = [], None
         self._centred = f.coupled and classes != "coupled"
         everything = list(range(f.n_columns))
         if f.coupled and classes == "coupled":
-            self._parts.append((None, Factor(point.hessian(), overwrite=True)))
+            self._parts.append((None, Factor(point.hessian(), True, sees)))
             return
         penalties, owned, d = [f.penalty], [everything], point.row_curvature
         if f.coupled:
@@ -60,7 +62,8 @@ class HessianFactor:
             self._shares = shares
         elif f.per_target:
             penalties, owned = distinct(f.penalty)
-        factors = _factors(f.design, d, [mu + extra for mu in penalties], unit)
+        ridges = [mu + extra for mu in penalties]
+        factors = _factors(f.design, d, ridges, unit, sees=sees)
         self._parts = list(zip(owned, factors, strict=True))
 
     def solve(self, g):
@@ -157,7 +160,7 @@ def distinct(penalty):
     return [like(host[:, k], penalty) for k in first], owned
 
 
-def _factors(design, d, ridges, unit, alike=True):
+def _factors(design, d, ridges, unit, alike=True, sees=None):
     """Factors of X' diag(d) X + diag(ridge), one for every ridge.
 
     Whether the units make the diagonal ``alike``, or it is still to be made so.
@@ -174,8 +177,8 @@ def _factors(design, d, ridges, unit, alike=True):
         if None not in factors:
             return factors
     G = design.gram(d)
-    sees_all = unit is not None
-    return [Factor(add_diagonal(G, ridge, alone), True, sees_all) for ridge in ridges]
+    sees = sees if unit is None else True
+    return [Factor(add_diagonal(G, ridge, alone), True, sees) for ridge in ridges]
 
 
 def jacobi(point):

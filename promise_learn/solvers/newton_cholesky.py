@@ -21,6 +21,7 @@ STALE = 4.0
 RECENT = 3  # steps that tell how much less curvature there is than in the factor
 DECADES = 2  # of the decrement, that a new factor gains for its cost and a pass
 MEMORY = 10  # steps since the factor that update it
+VANISHED = 1e-3  # of F(0), below which curvature has gone in the bulk of directions
 IDLE, REPEATED = 1e-10, 3  # of F that a step gains at least, of so many one
 SURE = 1e-8  # relative error of F that no further pass has to look at
 
@@ -163,7 +164,9 @@ def newton_steps(f, point):
             d = -pairs.apply(point.gradient, factor.solve)
             decrement = factor.decrement(point.gradient, -d)
         if factor is None or t > STALE or not decrement * enough <= previous:
-            factor, fresh, refreshes = HessianFactor(point), True, refreshes + 1
+            sees = None if point.value > VANISHED * f.null_value else False
+            factor, fresh = HessianFactor(point, sees=sees), True
+            refreshes += 1
             pairs, lengths = Pairs(memory), [1.0]
             passes += f.design.rows.gram_cost
             d = -factor.solve(point.gradient)
