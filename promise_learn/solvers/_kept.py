@@ -37,6 +37,8 @@ class KeptInverse:
         v -> P^-1 v.
     smallest : float
         Upper bound of the smallest eigenvalue of P^-1 H, as far as CG has seen.
+    stale : bool
+        Whether a new one would be cheaper.
     patience : int
         Iterations that the next system may take.
     count : int
@@ -46,17 +48,18 @@ class KeptInverse:
     def __init__(self, specification, f, max_cg, rng):
         self._specification, self._f = specification, f
         self._max_cg, self._rng = max_cg, rng
-        self._slowness, self.count, self.apply = 1.0, 0, None
+        self._slowness, self.count, self.stale = 1.0, 0, True
         dear = specification == "auto" and factor_is_dear(f) and not f.coupled
         possible = dear and sample_size(f, impatient=True)[0] is not None
         self._left = patience(f) if possible else math.inf
 
     def renewed(self, point):
-        """Build the inverse at a point where there is none; passes that it took."""
-        if self.apply is not None:
+        """Build the inverse at a point where that pays; passes that it took."""
+        if not self.stale:
             return 0.0
         self._bare = self.count == 0 and starts_bare(self._specification, self._f)
         self._fresh, self._better, self.count = 0, math.inf, self.count + 1
+        self.apply = None  # there may be no room for two
         if self._bare:
             self.apply, self._cost, self.smallest = unchanged, 0.0, math.inf
             self.patience = min(self._max_cg, BARE)
@@ -73,22 +76,20 @@ class KeptInverse:
         return self._cost
 
     def judge(self, it, accurate):
-        """Learn from the last iterate of a system, and drop what no longer pays."""
-        self.smallest, stale = it.smallest, False
+        """Learn from the last iterate of a system whether the inverse still pays."""
+        self.smallest, self.stale = it.smallest, False
         if self._bare:
-            stale = it.iteration >= self.patience
+            self.stale = it.iteration >= self.patience
         elif not self._f.quadratic:
             if accurate and not self._fresh:
                 self._measure(it)
             self._fresh = self._fresh or it.iteration
             worth = self._fresh + self._cost
             self.patience = self._within(min(self._max_cg, int(2 * worth + 10)))
-            stale = it.iteration > min(worth, self._better)
+            self.stale = it.iteration > min(worth, self._better)
         if self._left > 0:
             self._left -= it.iteration
-            stale = stale or self._left <= 0
-        if stale:
-            self.apply = None
+            self.stale = self.stale or self._left <= 0
 
     def _within(self, limit):
         """Limit of the next system that leaves what is left for doing without."""

@@ -30,9 +30,9 @@ class NewtonCG(Solver):
     than a tenth, or where the quadratic model promises more than all of F; later the
     forcing term asks for no more accuracy than the step can use, and for enough to
     trust the decrement. After a full step that was accurate, with one target and the
-    same preconditioner, the fit ends where the first iteration estimates the gap far
+    same preconditioner, the fit ends at the first iteration that estimates the gap far
     below what is asked for. The preconditioner serves until it costs CG more iterations
-    than a new one would; a step is cut short at twice that. Where curvature jumps or
+    than a new one would, and then for one that may end the fit; a step is cut short at twice that. Where curvature jumps or
     has no bound, or rows are few, CG's estimates are read with caution. The first steps
     are taken on growing samples of the rows.
 
@@ -95,23 +95,20 @@ class NewtonCG(Solver):
         steady = known and not unsteady and f.n_columns == 1
         accurate = False
         while point is not None:
+            early = steady and accurate and t == 1.0
+            if early and kept.stale:
+                it = next(_system(point, kept, cautious))
+                passes += 1
+                yield _provisional(point, it, SURE, passes, t, kept.count, relative)
             cost = kept.renewed(point)
             passes += cost
+            early = early and not cost
             forcing = min(TRUSTED, max(relative**0.5, SLOWER * ratio**2))
             gained, offered = 0.0, False
-            early = steady and accurate and t == 1.0 and not cost
             if point.value > PRODUCTIVE * last:
                 slack *= 0.5
             last = point.value
-            for it in pcg(
-                point.product,
-                -point.gradient,
-                kept.apply,
-                coupled=f.coupled,
-                cautious=cautious,
-                flexible=f.coupled and not f.design.rows.stored,
-                smallest=kept.smallest,
-            ):
+            for it in _system(point, kept, cautious):
                 accurate = it.gap <= forcing * max(it.decrease, TINY)
                 far = not f.quadratic and it.decrease > FAR * abs(point.value)
                 slow = it.iteration * (it.decrease - gained) <= slack * it.decrease
@@ -119,11 +116,12 @@ class NewtonCG(Solver):
                 if accurate or (far and slow) or wild or it.iteration >= kept.patience:
                     break
                 settled = it.gap <= TRUSTED * it.decrease
-                if (settled and not offered) or (early and it.iteration == 1):
+                if early or (settled and not offered):
                     so_far, offered = passes + it.iteration, settled
-                    step = _step(point, it, True, so_far, t, kept.count, relative)
-                    step.provisional, step.doubt = True, 1.0 if settled else SURE
-                    yield step
+                    doubt = 1.0 if settled else SURE
+                    yield _provisional(
+                        point, it, doubt, so_far, t, kept.count, relative
+                    )
                 gained = it.decrease
             passes += it.iteration
             yield _step(point, it, accurate, passes, t, kept.count, relative)
@@ -132,6 +130,26 @@ class NewtonCG(Solver):
             ratio, relative = min(decrement / max(relative, TINY), 1.0), decrement
             point, t = advance(f, point, it.x)
             passes += 1
+
+
+def _system(point, kept, cautious):
+    """Iterates of CG for the Newton system at a point."""
+    f = point.objective
+    return pcg(
+        point.product,
+        -point.gradient,
+        kept.apply,
+        coupled=f.coupled,
+        cautious=cautious,
+        flexible=f.coupled and not f.design.rows.stored,
+        smallest=kept.smallest,
+    )
+
+
+def _provisional(point, it, doubt, *state):
+    step = _step(point, it, True, *state)
+    step.provisional, step.doubt = True, doubt
+    return step
 
 
 def _step(point, it, reliable, passes, t, refreshes, previous):
