@@ -23,6 +23,7 @@ NOTHING = 1e-10  # of the trace of K, that rounding may leave
 RANGE = 1e100  # of the mean eigenvalue, either way
 OUTLIERS = 3  # eigenvalues far above the others, that may be
 POWERS = 10  # of K, that single its largest eigenvalue out where it is far from others
+TINY = 1e-300  # that keeps logarithms finite
 FLATTEST = 0.06  # variance of eigenvalues, below which so few rows do not tell it
 
 
@@ -208,3 +209,29 @@ def single_cost(f):
     """Cost of the Hessian of all rows in single precision, in passes."""
     rows = f.design.rows
     return rows.gram_cost * (1.0 if rows.sparse else 0.5)
+
+
+class Forecast:
+    """Iterations that CG takes in all, at the rate of the last half of those so far.
+
+    The first ones may spend themselves on a few large eigenvalues. Gaps need not fall
+    at every iteration: the rate is that of a line through their logarithms.
+    """
+
+    def __init__(self):
+        self._logs = []
+
+    def add(self, gap):
+        """Add the gap after another iteration."""
+        self._logs.append(math.log(max(gap, TINY)))
+
+    def total(self, enough):
+        """Foresee at which one the gap is enough; infinite if it stays as it is."""
+        done = len(self._logs)
+        last = np.array(self._logs[done // 2 :])
+        k = np.arange(len(last)) - 0.5 * (len(last) - 1)
+        rate = -(k @ last) / max(k @ k, TINY)
+        left = np.mean(last) - rate * k[-1] - math.log(max(enough, TINY))
+        if left <= 0:
+            return done
+        return done + left / rate if rate > 0 else math.inf

@@ -4,14 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ._costs import DECADES
+from ._costs import DECADES, Forecast
 from ._dual import Dual, iterations
 from .base import Solver
 from .pcg import PCG
 from .theory import Theory
 
 EARLY = 10
-TINY = 1e-300
 
 
 @dataclass(repr=False, eq=False)
@@ -92,15 +91,13 @@ class DualCG(Solver):
         for it, gap, first in iterations(dual, dual.start(w)):
             passes += 1
             yield dual.step(it, gap, passes)
-            if self._too_slow(it, gap, first):
+            if it.iteration == 1:
+                forecast = Forecast()
+            forecast.add(gap)
+            enough = first / 10**DECADES
+            if it.iteration >= self.early and forecast.total(enough) > self.limit:
                 break
         start = min(w, dual.primal(it.x), key=f.value)
         for step in (self.then or PCG()).iterate(f, start, rng):
             step.passes += passes + 2  # for the two values
             yield step
-
-    def _too_slow(self, it, gap, first):
-        if it.iteration < self.early or gap == 0:
-            return False
-        decades = max(math.log10(first / gap), TINY)
-        return it.iteration * DECADES > self.limit * decades

@@ -32,9 +32,9 @@ class NewtonCG(Solver):
     trust the decrement. After a full step that was accurate, with one target and the
     same preconditioner, the fit ends at the first iteration that estimates the gap far
     below what is asked for. The preconditioner serves until it costs CG more iterations
-    than a new one would, and then for one that may end the fit; a step is cut short at twice that. Where curvature jumps or
-    has no bound, or rows are few, CG's estimates are read with caution. The first steps
-    are taken on growing samples of the rows.
+    than a new one would, and then for one that may end the fit; a step is cut short at
+    twice that. Where curvature jumps or has no bound, or rows are few, CG's estimates
+    are read with caution. The first steps are taken on growing samples of the rows.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class NewtonCG(Solver):
 
 
 def _system(point, kept, cautious):
-    """Iterates of CG for the Newton system at a point."""
+    """Start CG on the Newton system at a point."""
     f = point.objective
     return pcg(
         point.product,
