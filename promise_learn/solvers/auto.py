@@ -95,8 +95,11 @@ def _choose(f):
     largest = LARGEST_COUPLED if f.coupled else LARGEST_FACTOR
     if not f.design.rows.stored:
         largest = min(largest, f.design.rows.largest_factor // DOUBLE)
-    if dense.order(f) > largest or dense.needed(f) > dense.memory_limit:
+    if dense.needed(f) > dense.memory_limit:
         return iterative
+    if dense.order(f) > largest:
+        last = f.quadratic and f.design.rows.stored
+        return PCG(patience=patience(f)) if last else iterative
     if factor_is_dear(f):
         return PCG(patience=patience(f)) if f.quadratic else iterative
     if f.n_rows < f.dim:
