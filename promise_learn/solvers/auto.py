@@ -99,14 +99,14 @@ def _choose(f):
         return iterative
     if dense.order(f) > largest:
         last = f.quadratic and f.design.rows.stored
-        return PCG(patience=patience(f)) if last else iterative
+        return _then_factored(f) if last else iterative
     if factor_is_dear(f):
-        return PCG(patience=patience(f)) if f.quadratic else iterative
+        return _then_factored(f) if f.quadratic else iterative
     if f.n_rows < f.dim:
         if not f.quadratic:
             return dense if _row_space_pays(f) else iterative
         if not f.design.rows.sparse and products_of_factors(f) >= SKETCHED:
-            return PCG(patience=patience(f))
+            return _then_factored(f)
     rows = f.design.rows
     hessian = rows.gram_cost * (f.n_columns**2 if f.coupled else 1)
     iteration = rows.pass_seconds + rows.call_seconds
@@ -119,6 +119,12 @@ def _choose(f):
     else:
         share = (GROWN if grows(f) else HESSIANS) / NEWTON
     return iterative if sampled < share * hessian else dense
+
+
+def _then_factored(f):
+    """CG for half of the time of a factor, or a quarter where it is far from done."""
+    limit = patience(f)
+    return PCG(patience=limit, early=limit / 2)
 
 
 def _bare(f, found):

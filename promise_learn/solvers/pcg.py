@@ -8,14 +8,14 @@ from typing import Any
 
 from .._arrays import inner
 from ..linalg.cg import pcg
-from ._costs import DECADES
+from ._costs import DECADES, Forecast
 from ._dual import RESTART, lossy
 from .base import Solver, Step
 from .direct import Direct
 from .sketch import curvature_inverse, may_be_poor, smallest_at_most
 from .theory import Theory
 
-TINY = 1e-300
+HOPE = 2.0  # times the iterations allowed, that may be foreseen: CG gains speed
 CANCELLED = 1e-8  # of F at the start of CG, below which the recursion of F loses digits
 
 
@@ -44,8 +44,8 @@ class PCG(Solver):
     then : Solver or None, default=None
         The one that takes over, also where rounding ends CG; `Direct` where None.
     early : float, default=inf
-        Iterations after which it takes over as soon as seven decades would take more
-        than all that are allowed, by the rate so far.
+        Iterations after which it takes over as soon as a gap of seven decades below F
+        is foreseen to take more than twice those that are allowed, by the rate so far.
 
     Raises
     ------
@@ -104,7 +104,8 @@ class PCG(Solver):
         options = {"cautious": cautious, "least": least}
         smallest, left = smallest_at_most(self.preconditioner), self.patience
         while True:
-            first, start = None, (point.product, -point.gradient, inverse)
+            first, forecast = None, Forecast()
+            start = point.product, -point.gradient, inverse
             for it in pcg(*start, smallest=smallest, **options):
                 passes += 1
                 first = first or it.decrease + it.gap
@@ -122,7 +123,11 @@ class PCG(Solver):
                     1,
                     measured if lossy(f) else None,
                 )
-                left = 0 if self._too_slow(it, first, value) else left - 1
+                forecast.add(it.gap)
+                slow = it.iteration >= self.early and (
+                    forecast.total(value / 10**DECADES) > HOPE * self.patience
+                )
+                left = 0 if slow else left - 1
                 if it.gap <= RESTART * first or lost or left <= 0:
                     break
             before, smallest = point.value, it.smallest
@@ -134,13 +139,6 @@ class PCG(Solver):
             for step in islice(other.iterate(f, point.w, rng), other.default_max_iter):
                 step.passes += passes
                 yield step
-
-    def _too_slow(self, it, first, value):
-        if it.iteration < self.early:
-            return False
-        start, end, enough = (math.log10(max(v, TINY)) for v in (first, it.gap, value))
-        needed = start - enough + DECADES
-        return it.iteration * needed > self.patience * (start - end)
 
 
 def smallest_eigenvalue(f):
