@@ -24,7 +24,7 @@ from .._arrays import (
 from ..linalg.gram import row_gram
 from . import rates
 
-LARGEST_FACTOR = 6000  # order; larger ones where they are a share of a dense X
+LARGEST_FACTOR = 12000  # order; larger ones where they are a share of a dense X
 FACTOR_SHARE = 0.25
 
 

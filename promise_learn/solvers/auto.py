@@ -2,6 +2,7 @@
 
 import math
 
+from ..design.rows import LARGEST_FACTOR
 from ._costs import (
     HESSIANS,
     PAIRED,
@@ -24,7 +25,6 @@ from .newton_cg import NewtonCG
 from .newton_cholesky import NewtonCholesky
 from .pcg import PCG
 
-LARGEST_FACTOR = 6000
 LARGEST_COUPLED = 2000
 DOUBLE = 2  # a factor in double precision has twice the bytes, and copies
 CHEAP = 8.0
@@ -95,11 +95,8 @@ def _choose(f):
     largest = LARGEST_COUPLED if f.coupled else LARGEST_FACTOR
     if not f.design.rows.stored:
         largest = min(largest, f.design.rows.largest_factor // DOUBLE)
-    if dense.needed(f) > dense.memory_limit:
+    if dense.order(f) > largest or dense.needed(f) > dense.memory_limit:
         return iterative
-    if dense.order(f) > largest:
-        last = f.quadratic and f.design.rows.stored
-        return _then_factored(f) if last else iterative
     if factor_is_dear(f):
         return _then_factored(f) if f.quadratic else iterative
     if f.n_rows < f.dim:
