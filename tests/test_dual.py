@@ -13,7 +13,7 @@ from promise_learn.design import Design
 from promise_learn.losses import Logistic, SquaredError
 from promise_learn.objective import Objective
 from promise_learn.solvers import PCG, Direct, DualCG, Status, minimize
-from promise_learn.solvers._costs import patience
+from promise_learn.solvers._costs import Forecast, patience
 from promise_learn.solvers.auto import choose
 from promise_learn.solvers.base import Solver
 from promise_learn.solvers.sketch import curvature_inverse, heavy_rows, may_be_poor
@@ -122,6 +122,54 @@ def test_another_solver_goes_on_from_where_it_is_too_slow():
     assert then.value == pytest.approx(reached, rel=1e-9)
     assert np.all(np.diff(result.history["passes"]) >= 0)
     assert_allclose(f.value(result.w), minimum(f)[0], 1e-9)
+
+
+def test_forecast_of_a_steady_rate_is_exact():
+    forecast = Forecast(3.0)
+    for k in range(1, 11):
+        forecast.add(3 * 0.5**k)
+    assert forecast.total(3 * 0.5**40) == pytest.approx(40)
+    assert forecast.total(3 * 0.5**7) == 10  # reached already
+
+
+def test_forecast_forgets_a_slow_beginning():
+    """Gaps that rise for a while, and then fall by a half each, with noise."""
+    forecast, rng = Forecast(1.0), np.random.default_rng(0)
+    for gap in np.linspace(1, 9, 12):
+        forecast.add(gap)
+    assert forecast.total(1e-7) == np.inf
+    for k in range(1, 13):
+        forecast.add(9 * 0.5**k * np.exp(0.1 * rng.standard_normal()))
+    assert forecast.total(1e-7) == pytest.approx(12 + np.log2(9e7), rel=0.15)
+
+
+def test_forecast_keeps_the_rate_of_all_where_the_last_are_slower():
+    forecast = Forecast(1.0)
+    for gap in (0.1, 0.01, 1e-3, 1e-3, 1e-3, 1e-3):
+        forecast.add(gap)
+    assert forecast.total(1e-7) == pytest.approx(6 + 4 / 0.5)
+
+
+def test_forecast_is_finite_where_a_gap_is_zero():
+    forecast = Forecast(1.0)
+    for gap in (0.1, 0.01, 0.0):
+        forecast.add(gap)
+    assert forecast.total(0.0) == 3
+
+
+def test_iterations_that_begin_slowly_are_not_given_up():
+    """The mean rate of ten foresees more than there are."""
+    n, rng = 400, np.random.default_rng(0)
+    eigenvalues = np.append(np.geomspace(100, 10, 8), np.linspace(0.2, 4, n - 8))
+    Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    X = sparse.csr_matrix(Q * np.sqrt(n * eigenvalues))
+    part = Design(X, intercept=False), rng.standard_normal(n), SquaredError()
+    f, then = Objective(*part, np.full(n, 1 / n), np.full(n, 0.1), (n,)), Watched()
+    result = minimize(f, DualCG(30, then), tol=1e-7)
+    gaps = result.history["gap"] * result.history["objective"]
+    assert 30 * np.log10(f.value(f.zeros()) / gaps[9]) < 10 * 7
+    assert not hasattr(then, "value")
+    assert result.n_iter < 30
 
 
 def test_a_good_start_is_not_lost_where_it_is_too_slow():

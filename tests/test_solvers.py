@@ -338,7 +338,7 @@ def test_sparse_products_of_rows_cost_the_more_the_sparser_they_are():
 
 def test_no_factor_is_dear_that_has_no_room():
     assert factor_is_dear(text(7000, 5500))
-    assert not factor_is_dear(text(7000, 6500))
+    assert not factor_is_dear(text(13000, 12500))
 
 
 def test_dense_x_of_few_rows_is_factored_and_else_after_some_products():

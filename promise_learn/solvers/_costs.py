@@ -212,26 +212,36 @@ def single_cost(f):
 
 
 class Forecast:
-    """Iterations that CG takes in all, at the rate of the last half of those so far.
+    """Iterations that CG takes in all, at the rate so far.
 
-    The first ones may spend themselves on a few large eigenvalues. Gaps need not fall
-    at every iteration: the rate is that of a line through their logarithms.
+    That is the faster one of all iterations and of the last half: the first ones may
+    spend themselves on a few large eigenvalues. Gaps need not fall at every iteration:
+    the rate of the last half is that of a line through their logarithms.
+
+    Parameters
+    ----------
+    first : float
+        Gap at the start.
     """
 
-    def __init__(self):
-        self._logs = []
+    def __init__(self, first):
+        self._first, self._logs = _log(first), []
 
     def add(self, gap):
         """Add the gap after another iteration."""
-        self._logs.append(math.log(max(gap, TINY)))
+        self._logs.append(_log(gap))
 
     def total(self, enough):
         """Foresee at which one the gap is enough; infinite if it stays as it is."""
-        done = len(self._logs)
-        last = np.array(self._logs[done // 2 :])
+        done, last = len(self._logs), np.array(self._logs[len(self._logs) // 2 :])
         k = np.arange(len(last)) - 0.5 * (len(last) - 1)
-        rate = -(k @ last) / max(k @ k, TINY)
-        left = np.mean(last) - rate * k[-1] - math.log(max(enough, TINY))
-        if left <= 0:
-            return done
-        return done + left / rate if rate > 0 else math.inf
+        slope = -(k @ last) / max(k @ k, TINY)
+        ends = np.array([last[-1], np.mean(last) - slope * k[-1]])
+        rates = np.array([(self._first - last[-1]) / done, slope])
+        left = np.maximum(ends - _log(enough), 0.0)
+        better = np.maximum(rates, TINY)
+        return done + float(np.min(np.where(rates > 0, left / better, math.inf)))
+
+
+def _log(gap):
+    return math.log(max(gap, TINY))

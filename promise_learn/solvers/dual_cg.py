@@ -92,7 +92,7 @@ class DualCG(Solver):
             passes += 1
             yield dual.step(it, gap, passes)
             if it.iteration == 1:
-                forecast = Forecast()
+                forecast = Forecast(first)
             forecast.add(gap)
             enough = first / 10**DECADES
             if it.iteration >= self.early and forecast.total(enough) > self.limit:

@@ -104,11 +104,13 @@ class PCG(Solver):
         options = {"cautious": cautious, "least": least}
         smallest, left = smallest_at_most(self.preconditioner), self.patience
         while True:
-            first, forecast = None, Forecast()
+            first = None
             start = point.product, -point.gradient, inverse
             for it in pcg(*start, smallest=smallest, **options):
                 passes += 1
-                first = first or it.decrease + it.gap
+                if first is None:
+                    first = it.decrease + it.gap
+                    forecast = Forecast(first)
                 w, value = point.w + it.x, point.value - it.decrease
                 measured = partial(_measured, f, w, inverse, it.smallest)
                 lost = value <= CANCELLED * point.value
