@@ -160,16 +160,16 @@ def test_forecast_is_finite_where_a_gap_is_zero():
 def test_iterations_that_begin_slowly_are_not_given_up():
     """The mean rate of ten foresees more than there are."""
     n, rng = 400, np.random.default_rng(0)
-    eigenvalues = np.append(np.geomspace(100, 10, 8), np.linspace(0.2, 4, n - 8))
+    eigenvalues = np.append(np.geomspace(300, 100, 8), np.linspace(0.2, 2, n - 8))
     Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
     X = sparse.csr_matrix(Q * np.sqrt(n * eigenvalues))
     part = Design(X, intercept=False), rng.standard_normal(n), SquaredError()
     f, then = Objective(*part, np.full(n, 1 / n), np.full(n, 0.1), (n,)), Watched()
-    result = minimize(f, DualCG(30, then), tol=1e-7)
+    result = minimize(f, DualCG(28, then), tol=1e-7)
     gaps = result.history["gap"] * result.history["objective"]
-    assert 30 * np.log10(f.value(f.zeros()) / gaps[9]) < 10 * 7
+    assert 28 * np.log10(f.value(f.zeros()) / gaps[9]) < 10 * 7
     assert not hasattr(then, "value")
-    assert result.n_iter < 30
+    assert result.n_iter < 28
 
 
 def test_a_good_start_is_not_lost_where_it_is_too_slow():
@@ -263,7 +263,7 @@ def words(n, p, normalised, entries=40, alpha=1.0):
 
 
 def test_auto_takes_the_dual_of_text_that_has_about_as_many_columns_as_rows():
-    solver = choose(words(6500, 9000, True))
+    solver = choose(words(12500, 17000, True))
     assert isinstance(solver, DualCG)
     assert isinstance(solver.then, PCG)
     assert np.isinf(solver.then.patience)  # no factor has room
@@ -297,13 +297,13 @@ def test_the_dual_of_many_more_columns_than_rows_is_tried_before_a_dear_factor()
     assert solver.early == solver.limit / 2
     found, exact = (minimize(f, s, tol=1e-9).w for s in (solver, Direct()))
     assert f.value(found) <= f.value(exact) * (1 + 1e-9)
-    for f in (words(6500, 40000, False), words(6500, 90000, False)):
+    for f in (words(6500, 40000, False), words(12500, 110000, False)):
         assert isinstance(choose(f), PCG)  # fewer columns a row, or no factor has room
 
 
 def test_sparse_x_without_a_factor_has_its_heavy_rows_as_preconditioner():
     """Nystrom sketches took 2 to 30 times as long on such X."""
-    f = words(6500, 7000, False, entries=200)
+    f = words(12500, 13000, False, entries=200)
     assert f.design.rows.nnz > 32 * f.dim
     point, v = f.expand(f.zeros()), np.ones(f.dim)
     inverse, _ = curvature_inverse("auto", point, np.random.default_rng(0))

@@ -103,10 +103,12 @@ class NewtonCholesky(Solver):
         rng = np.random.default_rng(0) if rng is None else rng
         best, idle = math.inf, 0
         for step in NewtonCG().iterate(f, w, rng):
-            idle = 0 if step.value < (1 - IDLE) * best else idle + 1
-            best = min(best, step.value)
             step.passes += passes
             yield step
+            if step.provisional:
+                continue
+            idle = 0 if step.value < (1 - IDLE) * best else idle + 1
+            best = min(best, step.value)
             if idle > REPEATED:
                 return
 

@@ -15,7 +15,6 @@ from .direct import Direct
 from .sketch import curvature_inverse, may_be_poor, smallest_at_most
 from .theory import Theory
 
-HOPE = 2.0  # times the iterations allowed, that may be foreseen: CG gains speed
 CANCELLED = 1e-8  # of F at the start of CG, below which the recursion of F loses digits
 
 
@@ -45,7 +44,7 @@ class PCG(Solver):
         The one that takes over, also where rounding ends CG; `Direct` where None.
     early : float, default=inf
         Iterations after which it takes over as soon as a gap of seven decades below F
-        is foreseen to take more than twice those that are allowed, by the rate so far.
+        is foreseen to take more than all that are allowed, by the rate so far.
 
     Raises
     ------
@@ -127,7 +126,7 @@ class PCG(Solver):
                 )
                 forecast.add(it.gap)
                 slow = it.iteration >= self.early and (
-                    forecast.total(value / 10**DECADES) > HOPE * self.patience
+                    forecast.total(value / 10**DECADES) > self.patience
                 )
                 left = 0 if slow else left - 1
                 if it.gap <= RESTART * first or lost or left <= 0:
