@@ -169,7 +169,7 @@ def test_iterations_that_begin_slowly_are_not_given_up():
     gaps = result.history["gap"] * result.history["objective"]
     assert 28 * np.log10(f.value(f.zeros()) / gaps[9]) < 10 * 7
     assert not hasattr(then, "value")
-    assert result.n_iter < 28
+    assert result.status is Status.CONVERGED
 
 
 def test_a_good_start_is_not_lost_where_it_is_too_slow():
