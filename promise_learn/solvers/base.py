@@ -179,8 +179,17 @@ class _Run:
             step.gap = max(step.gap, step.confirm())
         known = value - self.best_value  # F* is no larger than the least value seen
         if step.gap <= target < known and known > NOTICEABLE * abs(value):
-            step.gap = known
+            step.gap = max(step.gap, self._above_best(step))
         return math.isfinite(value), step.gap <= target
+
+    def _above_best(self, step):
+        """Measure F at the best iterate anew: recursions may lose it in rounding."""
+        self.best_value = self.f.value(_made(self.best))
+        self.extra_passes += 1
+        known = step.value - self.best_value
+        if known < 0:
+            self.best, self.best_value = step.w, step.value
+        return known
 
     def record(self, step):
         """Append the step to the history."""
