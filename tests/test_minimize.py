@@ -264,6 +264,21 @@ def test_certificate_is_not_called_at_every_step(ridge, monkeypatch):
     assert len(calls) <= 20
 
 
+@pytest.mark.parametrize("false", [True, False])
+def test_a_best_value_refutes_a_gap_only_where_x_confirms_it(false, ridge):
+    """Recursions may lose F in rounding, and tell less than the minimum."""
+    f, reference = ridge
+    best, last = reference.optimum, reference.optimum + 1e-3
+    known = Step(best, f.value(best), gap=1.0, reliable=True)
+    if false:
+        known = Step(f.zeros(), 0.9 * f.value(best), gap=1.0, reliable=True)
+    end = Step(last, f.value(last), gap=0.0, reliable=True)
+    result = minimize(f, Scripted([known, end]), tol=1e-12)
+    assert reference.gap(last) > 1e-12
+    assert result.status is (Status.CONVERGED if false else Status.STAGNATED)
+    assert_array_equal(result.w, last if false else best)
+
+
 def test_a_provisional_step_counts_only_where_it_ends_the_run(ridge):
     f, reference = ridge
     w, start = reference.optimum, f.zeros()

@@ -25,6 +25,7 @@ from promise_learn.solvers import (
     row_space,
 )
 from promise_learn.solvers._handoff import generated
+from promise_learn.solvers._kept import KeptInverse
 from promise_learn.solvers.base import Step
 from promise_learn.solvers.growing import from_samples, growing_samples, grows
 from promise_learn.solvers.newton import (
@@ -352,6 +353,42 @@ def test_early_word_of_a_small_gap_is_never_too_small(spread, tall):
             break
         passes = step.passes if not step.provisional else passes
     assert early
+
+
+@pytest.mark.parametrize("preconditioner", ["auto", "nystrom"])
+@pytest.mark.parametrize("stale", [False, True])
+def test_early_words_go_on_through_a_system(stale, preconditioner, monkeypatch):
+    """One a CG iteration; one in all by a stale preconditioner, before it is renewed.
+
+    None of their gaps is too small.
+    """
+    judge = KeptInverse.judge
+
+    def always_stale(kept, it, accurate):
+        judge(kept, it, accurate)
+        kept.stale = True
+
+    if stale:
+        monkeypatch.setattr(KeptInverse, "judge", always_stale)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((4000, 400)) * (rng.random((4000, 400)) < 0.05)
+    y = np.where(X.sum(axis=1) + rng.standard_normal(4000) > 0, 1.0, -1.0)
+    f = objective(X * np.geomspace(1, 10, 400), y, 1e-4)
+    best = f.value(minimize(f, NewtonCholesky(), tol=1e-13).w)
+    words, told = [], []
+    solver = NewtonCG(preconditioner)
+    for step in solver.iterate(f, f.zeros(), np.random.default_rng(0)):
+        if step.provisional and step.doubt > 1:
+            assert step.doubt * step.gap >= f.value(step.w) - best - 1e-13 * best
+            told.append(step.refreshes)
+        elif not step.provisional:
+            words.append(len(told))
+            if stale:
+                assert told == [step.refreshes - 1] * len(told)
+            told = []
+        if step.gap <= 1e-10 * best:
+            break
+    assert (max(words) == 1) == stale
 
 
 # ------------------------------------------------------------------ kept factors

@@ -87,15 +87,15 @@ class DualCG(Solver):
 
     def iterate(self, f, w, rng):
         """Yield a `Step` every iteration of conjugate gradients."""
-        dual, passes = Dual(f), 1.0
+        dual, passes, limited = Dual(f), 1.0, math.isfinite(self.limit)
         for it, gap, first in iterations(dual, dual.start(w)):
             passes += 1
             yield dual.step(it, gap, passes)
             if it.iteration == 1:
                 forecast = Forecast(first)
             forecast.add(gap)
-            enough = first / 10**DECADES
-            if it.iteration >= self.early and forecast.total(enough) > self.limit:
+            looked_at = limited and it.iteration >= self.early
+            if looked_at and forecast.total(first / 10**DECADES) > self.limit:
                 break
         start = min(w, dual.primal(it.x), key=f.value)
         for step in (self.then or PCG()).iterate(f, start, rng):
