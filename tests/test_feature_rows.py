@@ -233,6 +233,82 @@ def test_diagonal_comes_with_an_expansion(kind, monkeypatch):
     assert result.status is Status.CONVERGED
 
 
+# ------------------------------------------------------------------ kept features
+
+
+def budget_for(share, itemsize=8):
+    """Budget that has room for the features of a share of the rows."""
+    room = share * N * M * itemsize + features.FACTOR_BYTES * M**2
+    return room / features.KEPT
+
+
+@MAPS
+@pytest.mark.parametrize("storage", ["C", "csr_array"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("share", [0.5, 1.5])
+def test_kept_features_give_the_same_sums(share, dtype, storage, kind, small_blocks):
+    """Bit by bit, in the pass that fills them and in those that read them.
+
+    A Gram matrix has less room for its sums, and other blocks.
+    """
+    X, itemsize = store(half_empty(N, D, dtype=dtype), storage), int(dtype[-2:]) // 8
+    d, y = RNG.random(N), RNG.integers(0, 3, N).astype(float)
+    rows = rows_of(X, kind, budget_for(share, itemsize))
+    expected = list(verbs(rows, d, y))
+    rows.keep()
+    assert_allclose(rows.budget - rows.room, rows.nbytes * min(share, 1), 0.2)
+    for _ in range(2):
+        for ours, theirs in zip(verbs(rows, d, y), expected, strict=True):
+            if np.shape(ours) == (M + 1, M + 1):
+                single = ours.dtype == np.float32
+                rtol = RTOL["float32" if single else dtype]
+                assert_allclose(ours, theirs, 0, rtol * np.abs(theirs).max())
+            else:
+                assert_array_equal(ours, theirs)
+    assert rows.room < rows.budget
+
+
+@pytest.mark.parametrize("share", [0.05, 0.9, 2.0])
+def test_as_many_features_are_kept_as_find_room(share, small_blocks, monkeypatch):
+    rows, generated = rows_of(half_empty(N, D), budget=budget_for(share)), []
+    apply = type(rows.map).apply
+
+    def counted(self, X, *buffers):
+        generated.append(X.shape[0])
+        return apply(self, X, *buffers)
+
+    monkeypatch.setattr(type(rows.map), "apply", counted)
+    rows.keep()
+    passes = []
+    for _ in range(3):
+        rows.dot(np.ones(M))
+        passes.append(sum(generated))
+        generated.clear()
+    few = share < features.LEAST_KEPT
+    assert passes[0] == N
+    assert passes[1] == passes[2]
+    # 16 ranges of at most 19 rows, whole blocks of 16: what is left over is made anew
+    assert passes[1] == N if few else passes[1] < N
+    assert (rows.room == rows.budget) == few
+    if share == 2.0:
+        assert passes[1] == 0
+
+
+def test_kept_features_make_room_for_a_gram_matrix():
+    d, X = RNG.random(N), half_empty(N, D)
+    rows = rows_of(X, budget=features.DOUBLE_BYTES * M**2 + 100)
+    expected = rows.gram(d, SHIFT, False)
+    rows.budget = budget_for(0.5)
+    rows.keep()
+    kept = rows.budget - rows.room
+    rows.budget = kept + features.DOUBLE_BYTES * M**2 - 100
+    assert_array_equal(rows.gram(d, SHIFT, False), expected)
+    assert rows.room == rows.budget
+    rows.budget = features.DOUBLE_BYTES * M**2 - 100
+    with pytest.raises(ValueError, match="bytes too small"):
+        rows.gram(d, SHIFT, False)
+
+
 # ------------------------------------------------------------------ blocks and threads
 
 

@@ -373,11 +373,12 @@ def peak(model, X, y):
 
 @pytest.mark.parametrize("storage", ["C", "csr_array"])
 @pytest.mark.parametrize("task", ["ridge", "targets", "binary", "multinomial"])
-def test_a_fit_takes_no_more_memory_than_it_may(task, storage):
-    """Stored features would take five times that."""
+@pytest.mark.parametrize("part", [5, 2, 1.5, 1.3])
+def test_a_fit_takes_no_more_memory_than_it_may(part, task, storage):
+    """Stored features would take five times that, or less, and some are kept."""
     n = 10_000 if task == "multinomial" else 20_000
     X, y, make = problem(task, n)
-    memory = 4 * n * 1000 / 5
+    memory = 4 * n * 1000 / part
     model = make(**MAP | {"n_components": 1000, "tol": 1e-3, "memory": memory})
     top = peak(model, store(X, storage), y)
     assert not model.stored_

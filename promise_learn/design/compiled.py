@@ -170,6 +170,11 @@ class DenseRows(CompiledRows):
         )
         return out
 
+    def subset(self, rows):
+        """Storage of the given rows alone, which take some of the room."""
+        block = self.block(rows)
+        return DenseRows(block, self.room - block.nbytes)
+
     def _block_dot(self, U):
         return (self.X @ U.astype(self.X.dtype, copy=False)).astype(float, copy=False)
 

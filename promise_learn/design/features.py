@@ -1,4 +1,4 @@
-"""Features of X that are never stored: every pass generates them again.
+"""Features of X that are not stored: every pass generates those that find no room.
 
 The verbs are those of `Rows`. A pass takes blocks of rows in threads; the blocks of a
 thread share their buffers, and BLAS runs in one thread inside it. Features are
@@ -14,16 +14,19 @@ from .._arrays import cast, column, is_numpy, is_sparse, read_only, take, zeros
 from ..kernels import _threads
 from . import rates
 from .compiled import DenseRows
+from .partial import PartialStore
 from .rows import Rows, array_rows
 from .wide_gram import wide_gram
 
-BUFFER_BYTES = 2**22
+BUFFER_BYTES = 2**23
 LEAST_BLOCK, LARGEST_BLOCK = 16, 256
 DEVICE_BLOCK = 2**22  # features that are generated at once where all are stored
 PARTS = 16
 FACTOR_BYTES = 6  # an entry of the Gram matrix in single precision, sample, buffers
 DOUBLE_BYTES = 16  # an entry of one in double precision, and of its factor
 SHARE = 0.25  # of the budget, that the features of a row sample may take
+KEPT = 0.6  # of it, less a factor, that the features which passes keep may take
+LEAST_KEPT = 0.1  # of the rows; what fewer save of a pass is not worth their memory
 
 
 class FeatureRows(Rows):
@@ -54,6 +57,25 @@ class FeatureRows(Rows):
         self.shape = (n_rows, feature_map.n_components)
         self.sparse = False
         self._block = block_rows(feature_map.n_components, feature_map.itemsize)
+        self._partial = None
+
+    def keep(self):
+        """Let passes keep the features of as many rows as the budget has room for.
+
+        Beside them it holds a factor in single precision and the features of a row
+        sample. The first pass generates what is kept, and the next ones copy it: sums
+        are the same to the last bit.
+        """
+        room = KEPT * self.budget - FACTOR_BYTES * self.shape[1] ** 2
+        share = min(1.0, room / self.nbytes)
+        if is_numpy(self.X) and share >= LEAST_KEPT:
+            size = (self.shape[1], self.map.dtype)
+            self._partial = PartialStore(self._parts(), share, *size)
+
+    @property
+    def room(self):
+        """Bytes of the budget beside the features that are kept."""
+        return self.budget - (0 if self._partial is None else self._partial.nbytes)
 
     @property
     def nnz(self):
@@ -88,7 +110,7 @@ class FeatureRows(Rows):
 
     @property
     def pass_cost(self):
-        """Time of a pass, in reads of stored features."""
+        """Time of a pass that generates all features, in reads of stored ones."""
         n, d = self.X.shape
         flops = self.map.flops(self.X.nnz / n if is_sparse(self.X) else d)
         return (rates.FEATURE + flops / rates.PROJECTION) * rates.DENSE_PASS / 4
@@ -132,12 +154,17 @@ class FeatureRows(Rows):
             return sums
         ranges = self._parts()
         private = [np.zeros((len(ranges), *shape)) for shape in shapes]
+        partial = self._partial
 
         def part(k, first, last):
             buffers = self.map.buffers(self._block)
             for lo in range(first, last, self._block):
                 hi = min(last, lo + self._block)
-                Z = self._generate(lo, hi, *buffers)
+                Z = buffers[0][: hi - lo]
+                if partial is None or not partial.read(k, lo - first, Z):
+                    self._generate(lo, hi, *buffers)
+                    if partial is not None:
+                        partial.write(k, lo - first, Z)
                 visit(Z, lo, hi, *(sums[k] for sums in private))
 
         _threads.run(part, ranges, blas=True)
@@ -249,13 +276,18 @@ class FeatureRows(Rows):
                 rows = out[a - lo : b - lo]
                 kernels.grams.weigh(Z, 0, b - a, shift, factor, root[a:b], rows)
 
-        G = wide_gram(self.shape[0], dim, dtype, fill, self.budget)
+        G = wide_gram(self.shape[0], dim, dtype, fill, self.room)
         kernels.grams.mirror(G)
         return G
 
     def check_room(self, dim, entry):
-        """Raise where a matrix with so many bytes an entry exceeds the budget."""
-        short = entry * dim**2 - self.budget
+        """Raise where a matrix with so many bytes an entry exceeds the budget.
+
+        Features that are kept make room for it.
+        """
+        if entry * dim**2 > self.room:
+            self._partial = None
+        short = entry * dim**2 - self.room
         if short > 0:
             raise ValueError(
                 f"The solver forms a matrix of order {dim:,}, for which memory is "
@@ -282,7 +314,7 @@ class FeatureRows(Rows):
 
     def subset(self, rows):
         """Storage of the given rows alone; stored where they are few."""
-        small = FeatureRows(self.X, self.map, self.budget, self._pick(rows))
+        small = FeatureRows(self.X, self.map, self.room, self._pick(rows))
         return small.store() if len(rows) <= self.storable else small
 
     def features(self):

@@ -60,6 +60,8 @@ def features_budget(X, n_components, kind, n_columns, memory):
 def design_rows(X, feature_map, budget, cache=None):
     """Storage of features: in memory where they fit, else generated every pass.
 
+    Those of as many rows as the budget has room for are generated once.
+
     Parameters
     ----------
     X : array (n, d) or CSR matrix
@@ -76,9 +78,12 @@ def design_rows(X, feature_map, budget, cache=None):
     rows = FeatureRows(X, feature_map, budget)
     factor = DOUBLE_BYTES * min(rows.shape) ** 2
     stored = (1 + SAMPLES) * rows.nbytes + factor <= budget
-    if cache is None or not is_numpy(X):
-        return rows.store() if stored else rows
-    return StoredFeatures(rows, cache) if stored else CachedFeatures(rows, cache)
+    cached = cache is not None and is_numpy(X)
+    if stored:
+        return StoredFeatures(rows, cache) if cached else rows.store()
+    rows = CachedFeatures(rows, cache) if cached else rows
+    rows.keep()
+    return rows
 
 
 def working_bytes(X, n_components, kind, n_columns):
@@ -160,7 +165,7 @@ class CachedFeatures(Kept, FeatureRows):
     def subset(self, rows):
         """Storage of the given rows alone; stored where they are few."""
         few = len(rows) <= self.storable
-        small = FeatureRows(self.X, self.map, self.budget, self._pick(rows))
+        small = FeatureRows(self.X, self.map, self.room, self._pick(rows))
         return (StoredFeatures if few else CachedFeatures)(small, self.cache)
 
 

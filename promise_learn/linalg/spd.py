@@ -159,8 +159,10 @@ def single_factor(S, unit):
 
 
 def equilibrated(S, unit):
-    """Matrix with a diagonal of ones, and its units, from one in other units."""
+    """Matrix with a diagonal of ones, which S becomes, and its units, from another's."""
     xp = namespace(S)
     h = diagonal(S)
     root = xp.sqrt(xp.where(h > 0, h, 1.0))
-    return S / root[:, None] / root[None, :], unit * xp.astype(root, unit.dtype)
+    S /= root[:, None]
+    S /= root[None, :]
+    return S, unit * xp.astype(root, unit.dtype)

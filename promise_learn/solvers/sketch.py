@@ -266,7 +266,7 @@ def _largest_rank(f):
     rows = f.design.rows
     room = max(SKETCH_BYTES, rows.nbytes / 8 + 150 * 8 * f.dim)
     if not rows.stored:
-        room = min(room, rows.budget)
+        room = min(room, rows.room)
     return min(f.dim, MAX_RANK, max(START_RANK, int(room / (7 * 8 * f.dim))))
 
 
