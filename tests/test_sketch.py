@@ -357,18 +357,23 @@ def test_inner_solve_inverts_the_hessian_of_the_sample():
         assert off @ H @ off <= 2 * sketch.INNER * (exact @ H @ exact)
 
 
-def test_classes_on_generated_features_are_coupled_in_the_preconditioner():
-    """Three iterations, where one factor for all classes takes eight."""
+def on_generated_features(budget):
+    """Expansion of a problem of three classes on 60 generated features of 4,000 rows."""
     rng, X = np.random.default_rng(0), half_empty(4000, 5) / 10
     drawn = draw_map(X, 60, "rbf", 0.5, 1, "gaussian", "kernel", rng)
-    rows = FeatureRows(X, drawn, 1e8)
+    rows = FeatureRows(X, drawn, budget)
     s, penalty = np.full(4000, 1 / 4000), np.append(np.full(60, 1e-6), 0.0)
     y = rng.integers(0, 3, 4000).astype(float)
     design = Design(rows, rows.means(s), intercept=True)
     f = Objective(design, y, Multinomial(), s, penalty, (61, 3))
     w = rng.standard_normal(f.shape)
     w -= w.mean(axis=1, keepdims=True)
-    point = f.expand(w)
+    return f.expand(w)
+
+
+def test_classes_on_generated_features_are_coupled_in_the_preconditioner():
+    """Three iterations, where one factor for all classes takes eight."""
+    point = on_generated_features(1e8)
     inverse, _ = sketch.sampled_factor(point, 4000, np.random.default_rng(0))
     count = 0
     for it in pcg(point.product, -point.gradient, inverse, coupled=True):
@@ -376,3 +381,20 @@ def test_classes_on_generated_features_are_coupled_in_the_preconditioner():
         if it.gap <= 1e-6 * it.decrease:
             break
     assert count <= 4
+
+
+def test_samples_that_are_read_many_times_are_stored(monkeypatch):
+    """Not only where chance draws fewer of their rows than the mean."""
+    point, sizes = on_generated_features(1e6), []
+    most = point.objective.design.rows.storable
+    solve = sketch.inner_solve
+
+    def watched(sample, precondition):
+        assert sample.objective.design.rows.stored
+        sizes.append(sample.objective.n_rows)
+        return solve(sample, precondition)
+
+    monkeypatch.setattr(sketch, "inner_solve", watched)
+    for seed in range(100):
+        sketch.sampled_factor(point, 4000, np.random.default_rng(seed))
+    assert 0.7 * most < np.mean(sizes) < max(sizes) <= most

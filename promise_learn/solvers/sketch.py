@@ -26,6 +26,7 @@ LONG, BYTES_OF_ENTRY = 4, 12
 MANY_ROWS = 300
 FLAT = 1e-10  # of the penalty, that makes the unit of a column without curvature
 INNER, INNER_LIMIT = 0.1, 30
+DEVIATIONS = 4  # by which the rows of a sample may be more than their mean
 
 
 def curvature_inverse(specification, point, rng, slowness=1.0, impatient=False):
@@ -176,7 +177,8 @@ def sampled_factor(point, size, rng):
     f, h = point.objective, point.diagonal()
     inner = f.coupled and not f.design.rows.stored
     if inner:
-        size = min(size, f.design.rows.storable)
+        most = f.design.rows.storable
+        size = min(size, most / (1 + DEVIATIONS / math.sqrt(max(most, 1))))
     sample, share, missing = point, size / f.n_rows, 0.0
     if size < f.n_rows:
         d = as_numpy(_curvature_of_classes(point) if f.coupled else point.row_curvature)
