@@ -358,7 +358,7 @@ def test_inner_solve_inverts_the_hessian_of_the_sample():
 
 
 def on_generated_features(budget):
-    """Expansion of a problem of three classes on 60 generated features of 4,000 rows."""
+    """Expansion of a problem of three classes on 4,000 rows of 60 features."""
     rng, X = np.random.default_rng(0), half_empty(4000, 5) / 10
     drawn = draw_map(X, 60, "rbf", 0.5, 1, "gaussian", "kernel", rng)
     rows = FeatureRows(X, drawn, budget)

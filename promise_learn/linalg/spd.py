@@ -159,7 +159,7 @@ def single_factor(S, unit):
 
 
 def equilibrated(S, unit):
-    """Matrix with a diagonal of ones, which S becomes, and its units, from another's."""
+    """S in units that make its diagonal ones, and the units; S is overwritten."""
     xp = namespace(S)
     h = diagonal(S)
     root = xp.sqrt(xp.where(h > 0, h, 1.0))
