@@ -282,6 +282,23 @@ def test_empty_columns_have_zero_coefficients_and_cost_nothing(
     assert np.max(model.fit(wide, y).n_iter_) == 1
 
 
+@ALL
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("shape", [(200, 3), (20, 40)])
+def test_an_X_of_zeros(make, shape, storage, dtype, fit_intercept):
+    """As a fold of a search may be: the intercept alone is fitted."""
+    _, y = problem(make, shape[0])
+    y = y > 0 if is_classifier(make()) else y
+    model = make(fit_intercept=fit_intercept).fit(storage(np.zeros(shape, dtype)), y)
+    assert not np.any(model.coef_)
+    assert np.any(model.intercept_) == fit_intercept
+    if make in (Ridge, PoissonRegressor) and fit_intercept:
+        mean = y.mean() if make is Ridge else np.log(y.mean())
+        assert_allclose(model.intercept_, mean, rtol=1e-4)
+
+
 def test_multi_target_warm_start_may_gain_an_intercept():
     X, y = problem(Ridge)
     Y = np.column_stack([y, y + 1e3, -y])

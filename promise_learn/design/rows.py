@@ -98,7 +98,7 @@ class Rows:
     def pass_seconds(self):
         """Time of a product and its adjoint, by the measured `rates`."""
         if self.sparse:
-            return self.nnz * rates.SPARSE_PASS
+            return max(self.nnz, 1) * rates.SPARSE_PASS
         return self.nbytes / rates.DENSE_PASS
 
     @property
